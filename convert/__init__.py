@@ -1,0 +1,1 @@
+"""From a float run to an int8 bundle."""

@@ -1,0 +1,105 @@
+"""The bundle's manifest: what `manifest.json` holds, field by field."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+
+SCHEMA_VERSION = 1
+"""Raised whenever a reader of the version before could misread a manifest."""
+
+Unit = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+MEMBER_NAMES = ("vgg16", "vgg19", "resnet50", "xception")
+"""x1 to x4 of the fusion, in the paper's order."""
+
+
+class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A frozen record that refuses a field it does not know."""
+
+
+class InputContract(Struct):
+    """The tensor that every backbone takes."""
+
+    rows: int
+    cols: int
+    channels: int
+    dtype: str
+    """uint8 at the runtime's door; a backbone's own int8 input is that value minus 128."""
+
+
+class Member(Struct):
+    """One backbone and its place in the fusion."""
+
+    name: str
+    file: str
+    weight: float
+    """a_i of y = a1 x1 + a2 x2 + a3 x3 + a4 x4 + b."""
+    scheme: str
+    """How it was quantized, for instance static-int8."""
+
+
+class Measure(Struct):
+    """A figure with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Figures(Struct):
+    """How one model did on one split at one threshold."""
+
+    subject: str
+    """fused, or a member's name."""
+    precision: str
+    """float32 or int8."""
+    split: str
+    operating_point: str
+    threshold: float
+    n: int
+    auc: Measure
+    accuracy: Measure
+    sensitivity: Measure
+    specificity: Measure
+    f1: Measure
+
+
+class ParityRow(Struct):
+    """How far int8 strayed from float32 on the same tensors."""
+
+    subject: str
+    n: int
+    mean_abs_dp: float
+    worst_abs_dp: float
+    auc_float: float
+    auc_int8: float
+    flips: dict[str, int]
+    """Labels that changed, by operating point."""
+
+
+class Manifest(Struct):
+    """Everything that a reader of the bundle must know before it trusts a file in it."""
+
+    schema: int
+    id: str
+    """First 12 hex digits of the SHA-256 over the sorted (file, hash) pairs and the fusion."""
+    created: str
+    """ISO 8601 date, UTC."""
+    files: dict[str, Sha256]
+    """Every other file of the bundle."""
+    input: InputContract
+    members: list[Member]
+    bias: float
+    """b of the fusion."""
+    head: str
+    """The file with the signatures classify_<member> and fuse."""
+    operating_points: dict[str, float]
+    """Thresholds on y; paper is always 0.5."""
+    evaluation_order: list[str]
+    """The members' names, in the order in which the runtime runs them."""
+    figures: list[Figures]
+    parity: list[ParityRow]
+    provenance: dict[str, Any]
+    """Data, weights, recipe and code that the bundle came from; for people, not read by the runtime."""

@@ -1,0 +1,112 @@
+"""What flows from stage to stage: frozen, named, with the unit under the field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pneumo_edge.errors import BadRadiographError
+
+Label = Literal["normal", "pneumonia"]
+
+SIDE = 150
+"""Rows and columns of the members' input, in pixels (paper, Fig. 1)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)  # `==` on arrays is not a yes or a no
+class Radiograph:
+    """A decoded chest film, at its own size."""
+
+    pixels: NDArray[np.uint8] | NDArray[np.uint16]
+    """(rows, cols), grey; larger is brighter (MONOCHROME2). uint8 where bits_stored is 8, else uint16."""
+
+    bits_stored: int
+    """Significant bits per pixel, 8 to 16."""
+
+    source: str
+    """The file, URL or device that the film came from, as the user named it."""
+
+    def __post_init__(self) -> None:
+        if self.pixels.ndim != 2 or self.pixels.size == 0:
+            raise BadRadiographError(
+                f"expected a (rows, cols) film, got shape {self.pixels.shape}",
+                remedy="export a single grey frame",
+            )
+        expected = np.uint8 if self.bits_stored == 8 else np.uint16
+        if not 8 <= self.bits_stored <= 16 or self.pixels.dtype != expected:
+            raise BadRadiographError(
+                f"{self.bits_stored} bits in {self.pixels.dtype} pixels",
+                remedy="pass 8 bits as uint8, or 9 to 16 bits as uint16",
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InputTensor:
+    """What every member is given; the same bytes in training, calibration and inference."""
+
+    pixels: NDArray[np.uint8]
+    """(1, 150, 150, 1), 0 black to 255 white; the normalisation lies inside each member's graph."""
+
+    def __post_init__(self) -> None:
+        if self.pixels.shape != (1, SIDE, SIDE, 1) or self.pixels.dtype != np.uint8:
+            raise ValueError(f"not an input tensor: {self.pixels.dtype} {self.pixels.shape}")
+
+
+@dataclass(frozen=True, slots=True)
+class MemberScore:
+    """One member's vote."""
+
+    name: str
+    """The backbone: vgg16, vgg19, resnet50 or xception."""
+
+    probability: float
+    """Of pneumonia, 0 to 1: x_i of the paper's fusion."""
+
+    logit: float
+    """ln(p / (1 - p)) before the sigmoid, not clipped."""
+
+    ms: float
+    """Wall time of backbone and classifier, milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Wall times of one radiograph, milliseconds."""
+
+    decode: float
+    prepare: float
+    infer: float
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What the ensemble says of one radiograph. A screening aid's output, not a diagnosis."""
+
+    file: str
+    """As the user named it; "-" for standard input."""
+
+    label: Label
+    """pneumonia where y > threshold, else normal."""
+
+    y: float
+    """a1 x1 + a2 x2 + a3 x3 + a4 x4 + b; near [0, 1] but not bounded by it (paper, section on fusion)."""
+
+    threshold: float
+    """What y was compared with."""
+
+    operating_point: str
+    """The name under which the bundle carries the threshold: paper, balanced or screening."""
+
+    members: tuple[MemberScore, ...]
+    """In the order in which they were run."""
+
+    ms: Timings
+    engine: str
+    """The engine that ran the members: cpu or tflite-runtime."""
+
+    bundle: str
+    """The bundle's id."""
