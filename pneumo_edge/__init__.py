@@ -1,1 +1,1 @@
-"""What runs on the device: decode, prepare, infer. Never imports TensorFlow, Keras or scikit-learn."""
+"""What runs on the device: decode, prepare, infer. Never TensorFlow, Keras or scikit-learn."""

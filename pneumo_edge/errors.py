@@ -2,7 +2,7 @@
 
 
 class PneumoEdgeError(Exception):
-    """A failure that the user can act on: what was wrong, with the offending value, and the remedy."""
+    """A failure that the user can act on: what was wrong, with the value, and the remedy."""
 
     exit_code = 1
     """What the console script exits with: 1 for a bad input or bundle."""
@@ -30,7 +30,7 @@ class BadRadiographError(PneumoEdgeError):
 
 
 class BundleError(PneumoEdgeError):
-    """A bundle that is missing a part, was altered, or has a schema that this version does not read."""
+    """A bundle that lacks a part, was altered, or has a schema that this version cannot read."""
 
 
 class EngineError(PneumoEdgeError):

@@ -19,7 +19,7 @@ class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """A frozen record that refuses a field it does not know."""
 
 
-class InputContract(Struct):
+class InputContract(Struct, frozen=True):
     """The tensor that every backbone takes."""
 
     rows: int
@@ -29,7 +29,7 @@ class InputContract(Struct):
     """uint8 at the runtime's door; a backbone's own int8 input is that value minus 128."""
 
 
-class Member(Struct):
+class Member(Struct, frozen=True):
     """One backbone and its place in the fusion."""
 
     name: str
@@ -40,7 +40,7 @@ class Member(Struct):
     """How it was quantized, for instance static-int8."""
 
 
-class Measure(Struct):
+class Measure(Struct, frozen=True):
     """A figure with its 95 % interval."""
 
     value: float
@@ -48,7 +48,7 @@ class Measure(Struct):
     high: float
 
 
-class Figures(Struct):
+class Figures(Struct, frozen=True):
     """How one model did on one split at one threshold."""
 
     subject: str
@@ -66,7 +66,7 @@ class Figures(Struct):
     f1: Measure
 
 
-class ParityRow(Struct):
+class ParityRow(Struct, frozen=True):
     """How far int8 strayed from float32 on the same tensors."""
 
     subject: str
@@ -79,7 +79,7 @@ class ParityRow(Struct):
     """Labels that changed, by operating point."""
 
 
-class Manifest(Struct):
+class Manifest(Struct, frozen=True):
     """Everything that a reader of the bundle must know before it trusts a file in it."""
 
     schema: int
@@ -102,4 +102,4 @@ class Manifest(Struct):
     figures: list[Figures]
     parity: list[ParityRow]
     provenance: dict[str, Any]
-    """Data, weights, recipe and code that the bundle came from; for people, not read by the runtime."""
+    """Data, weights, recipe and code that the bundle came from; for people, not the runtime."""

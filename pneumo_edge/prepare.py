@@ -11,8 +11,8 @@ from pneumo_edge.types import SIDE, InputTensor, Radiograph
 def prepare(film: Radiograph) -> InputTensor:
     """Squash a film to the members' input.
 
-    The aspect ratio is not kept, as it was not in the training set. Shrinking averages over the area
-    that a target pixel covers; a film smaller than the input is enlarged bilinearly. The resampling
+    The aspect ratio is not kept, as it was not in the training set. Shrinking averages over the
+    area that a target pixel covers; a film smaller than the input is enlarged bilinearly. The resampling
     runs at the film's own bit depth, and only its result is scaled to 8 bits, rounding to nearest.
 
     Args:

@@ -21,7 +21,7 @@ class Radiograph:
     """A decoded chest film, at its own size."""
 
     pixels: NDArray[np.uint8] | NDArray[np.uint16]
-    """(rows, cols), grey; larger is brighter (MONOCHROME2). uint8 where bits_stored is 8, else uint16."""
+    """(rows, cols), grey; larger is brighter (MONOCHROME2). uint8 for 8 bits stored, else uint16."""
 
     bits_stored: int
     """Significant bits per pixel, 8 to 16."""
@@ -93,7 +93,7 @@ class Finding:
     """pneumonia where y > threshold, else normal."""
 
     y: float
-    """a1 x1 + a2 x2 + a3 x3 + a4 x4 + b; near [0, 1] but not bounded by it (paper, section on fusion)."""
+    """a1 x1 + a2 x2 + a3 x3 + a4 x4 + b; near [0, 1], not bounded by it (paper, fusion)."""
 
     threshold: float
     """What y was compared with."""

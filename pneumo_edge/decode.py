@@ -1,0 +1,244 @@
+"""From the bytes of an image file to a radiograph."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pneumo_edge import native_stderr
+from pneumo_edge.errors import BadRadiographError
+from pneumo_edge.image_header import ImageHeader, MalformedHeaderError, read_header
+from pneumo_edge.types import Radiograph
+
+MAX_BYTES = 128 * 2**20
+MAX_PIXELS = 50_000_000
+"""The largest detectors in use have 18 million; a scanned film has up to 45 million."""
+MIN_SIDE = 75
+"""Half of the members' input side. Below it there is no detail left to judge."""
+MAX_ASPECT = 4.0
+"""Long side over short side; beyond it no chest fits."""
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".tif", ".tiff", ".bmp", ".dib", ".webp"})
+"""File names that a folder is searched for, in lower case."""
+
+EXPORT = "export it as one grey PNG, JPEG, TIFF, BMP or WebP image"
+
+Pixels: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
+
+_OTHERS = (
+    (0, b"GIF8", "a GIF"),
+    (0, b"%PDF", "a PDF document"),
+    (0, b"\x00\x00\x00\x0cjP  ", "a JPEG 2000 image"),
+    (0, b"\xff\x4f\xff\x51", "a JPEG 2000 image"),
+    (4, b"ftyphei", "a HEIC image"),
+    (4, b"ftypmif", "a HEIC image"),
+    (4, b"ftypavi", "an AVIF image"),
+    (4, b"ftyp", "a video"),
+    (0, b"PK\x03\x04", "a ZIP archive"),
+    (0, b"\x1f\x8b", "a gzip archive"),
+    (0, b"\x89HDF", "an HDF5 file"),
+)
+"""Offset, magic bytes, what to call it."""
+
+
+def decode_file(path: Path) -> Radiograph:
+    """Read and decode one file.
+
+    Raises:
+        BadRadiographError: the file cannot be read, or `decode` refuses its bytes.
+    """
+    return decode(read_bytes(path), str(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """The whole of a regular file of at most MAX_BYTES.
+
+    Raises:
+        BadRadiographError: it is missing, a broken link, unreadable, no regular file, or too large.
+    """
+    try:
+        info = path.stat()
+        if stat.S_ISDIR(info.st_mode):
+            raise BadRadiographError(f"{path} is a folder", "name an image file inside it")
+        if not stat.S_ISREG(info.st_mode):
+            raise BadRadiographError(f"{path} is no regular file", "copy the image to a plain file")
+        _check_bytes(info.st_size, str(path))
+        return path.read_bytes()
+    except FileNotFoundError:
+        if path.is_symlink():
+            target = path.readlink()
+            raise BadRadiographError(
+                f"{path} is a link to {target}, which does not exist",
+                "restore that file or the link",
+            ) from None
+        raise BadRadiographError(
+            f"{path} does not exist", "check the spelling and folder"
+        ) from None
+    except PermissionError:
+        raise BadRadiographError(
+            f"{path} may not be read by this user", f"grant it, for instance: chmod a+r '{path}'"
+        ) from None
+    except (
+        OSError,
+        ValueError,
+    ) as err:  # a loop of links, a name too long, a null byte, a bad disk
+        reason = getattr(err, "strerror", None) or err
+        raise BadRadiographError(
+            f"{path} cannot be read ({reason})", "check the name and the disk"
+        ) from None
+
+
+def decode(data: bytes, source: str) -> Radiograph:
+    """Decode PNG, JPEG, TIFF, BMP or WebP bytes, 8 or 16 bits, one frame.
+
+    Colour becomes grey by the luma 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601). What is
+    transparent is laid on black. EXIF orientation is applied. Colour profiles and gamma are not. A
+    16-bit file whose brightest pixel needs 14, 12, 10 or 8 bits at most is taken to hold that many,
+    as exports of detectors do; otherwise it would be read as a nearly black film.
+
+    Args:
+        data: The whole file; dimensions are checked in its header before anything is decoded.
+        source: What to call it in messages and in the finding.
+
+    Raises:
+        BadRadiographError: it is of no such format, damaged, truncated, has several frames, or its
+            size is out of range.
+    """
+    _check_bytes(len(data), source)
+    if data[128:132] == b"DICM" or (data[:2] == b"\x08\x00" and data[3:4] == b"\x00"):
+        raise BadRadiographError(
+            f"{source} is a DICOM file, which this version does not read",
+            "export its frame as a grey PNG (16 bits keep the full depth)",
+        )
+    try:
+        header = read_header(data)
+    except MalformedHeaderError as err:
+        raise BadRadiographError(f"{source} has a damaged header ({err})", EXPORT) from None
+    if header is None:
+        raise BadRadiographError(f"{source} is {_other(data)}, not a radiograph", EXPORT)
+    _check_header(header, source)
+    pixels = _pixels(data, header, source)
+    return _radiograph(_upright(_grey(pixels, header), header.orientation), header, source)
+
+
+def _check_bytes(size: int, source: str) -> None:
+    if size == 0:
+        raise BadRadiographError(f"{source} is empty (0 bytes)", "copy or export the image again")
+    if size > MAX_BYTES:
+        raise BadRadiographError(
+            f"{source} has {size / 2**20:.0f} MiB, above the limit of {MAX_BYTES // 2**20}",
+            "export it smaller or compressed",
+        )
+
+
+def _check_header(header: ImageHeader, source: str) -> None:
+    """Refuse by size, frames and completeness; nothing has been decoded yet."""
+    rows, cols = header.rows, header.cols
+    size = f"{source} is {cols} x {rows} pixels"
+    if rows * cols > MAX_PIXELS:
+        raise BadRadiographError(
+            f"{size}, above the limit of {MAX_PIXELS // 10**6} million", "export it smaller"
+        )
+    if min(rows, cols) < MIN_SIDE:
+        raise BadRadiographError(
+            f"{size}, with a side below {MIN_SIDE}", "export the radiograph at its full size"
+        )
+    if max(rows, cols) > MAX_ASPECT * min(rows, cols):
+        raise BadRadiographError(
+            f"{size}, longer than {MAX_ASPECT:.0f}:1",
+            "crop it to the chest, or export the whole film",
+        )
+    if header.frames != 1:
+        kind = "pages" if header.format == "TIFF" else "frames"
+        name = {"PNG": "an animated PNG", "WebP": "an animated WebP"}.get(header.format, "a TIFF")
+        raise BadRadiographError(
+            f"{source} is {name} of {header.frames} {kind}", "export one frame as a still image"
+        )
+    if not header.complete:
+        raise _damaged(header, source, "truncated: it ends before the image does")
+
+
+def _pixels(data: bytes, header: ImageHeader, source: str) -> Pixels:
+    """Decode with OpenCV, and take a codec's warnings for what they are: lost pixels."""
+    with native_stderr.captured() as written:
+        try:
+            pixels: NDArray[Any] | None = cv2.imdecode(
+                np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED
+            )
+        except (cv2.error, MemoryError):  # among others, OpenCV's own limits on size
+            pixels = None
+        warnings = written()
+    if pixels is None:
+        raise _damaged(
+            header, source, "damaged, truncated or of a variant that OpenCV does not decode"
+        )
+    if "Corrupt JPEG data" in warnings or "premature end" in warnings.lower():
+        raise _damaged(header, source, "damaged: part of the image is lost")
+    if pixels.dtype not in (np.uint8, np.uint16):
+        raise BadRadiographError(
+            f"{source} holds {pixels.dtype} pixels, not 8 or 16 unsigned bits", EXPORT
+        )
+    return cast(Pixels, pixels)
+
+
+def _damaged(header: ImageHeader, source: str, how: str) -> BadRadiographError:
+    return BadRadiographError(
+        f"{source} is a {header.format} that is {how}", "copy or export the image again"
+    )
+
+
+def _grey(pixels: Pixels, header: ImageHeader) -> Pixels:
+    """(rows, cols) of the same depth, from grey, BGR or BGRA."""
+    if pixels.ndim == 2:
+        grey = pixels
+    elif pixels.shape[2] == 1:
+        grey = pixels[:, :, 0]
+    else:
+        grey = cast(Pixels, cv2.cvtColor(pixels[:, :, :3], cv2.COLOR_BGR2GRAY))
+        if pixels.shape[2] == 4 and not header.premultiplied:
+            alpha = cast(Pixels, np.ascontiguousarray(pixels[:, :, 3]))
+            if alpha.any() or not header.alpha_optional:
+                scale = 1.0 / (255 if pixels.dtype == np.uint8 else 65535)
+                grey = cast(Pixels, cv2.multiply(grey, alpha, scale=scale))
+    return np.invert(grey) if header.inverted else grey
+
+
+def _upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Undo an EXIF orientation (CIPA DC-008, tag 274)."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.transpose()
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return cast(Pixels, np.ascontiguousarray(pixels))
+
+
+def _radiograph(pixels: Pixels, header: ImageHeader, source: str) -> Radiograph:
+    """Settle the significant bits, and hand over."""
+    if pixels.dtype == np.uint8:
+        return Radiograph(pixels, 8, source)
+    # Inverting has moved the unused values to the top: the brightest pixel tells nothing.
+    needed = 16 if header.inverted else int(pixels.max()).bit_length()
+    bits = next(depth for depth in (8, 10, 12, 14, 16) if needed <= depth)
+    return Radiograph(pixels.astype(np.uint8) if bits == 8 else pixels, bits, source)
+
+
+def _other(data: bytes) -> str:
+    """What to call bytes that are no image of ours."""
+    if data.startswith(b"GIF8") and (b"NETSCAPE2.0" in data or data.count(b"\x21\xf9\x04") > 1):
+        return "an animated GIF"
+    for at, magic, name in _OTHERS:
+        if data[at : at + len(magic)] == magic:
+            return name
+    try:
+        data[:1024].decode("utf-8")
+    except UnicodeDecodeError as err:
+        # A character may be cut in two at the end of the excerpt.
+        return "text" if err.start >= 1020 else "of no known image format"
+    return "of no known image format" if b"\0" in data[:1024] else "text"

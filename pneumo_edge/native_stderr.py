@@ -1,0 +1,56 @@
+"""What C libraries write to standard error, kept from the terminal."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO
+
+_lock = threading.Lock()
+
+_CODEC_LINES = (b"Corrupt JPEG", b"Premature", b"Invalid", b"Unsupported", b"libpng", b"TIFF", b"[")
+"""How the lines of libjpeg, libpng, libtiff and OpenCV's own log begin."""
+
+
+@contextmanager
+def captured() -> Iterator[Callable[[], str]]:
+    """Hold back file descriptor 2 while a codec runs.
+
+    libjpeg and libpng report damage only by printing it, and OpenCV then hands out a film that is
+    grey from there on. One thread at a time; a line that another thread wrote meanwhile is passed
+    on.
+
+    Yields:
+        A function that returns what has been written so far.
+    """
+    with _lock:
+        try:
+            saved = os.dup(2)
+        except OSError:  # the process was started without a standard error
+            yield str
+            return
+        with _scratch() as sink:
+            os.dup2(sink.fileno(), 2)
+
+            def written() -> bytes:
+                sink.seek(0)
+                return sink.read(65536)
+
+            try:
+                yield lambda: written().decode(errors="replace")
+            finally:
+                os.dup2(saved, 2)
+                os.close(saved)
+                for line in written().splitlines(keepends=True):
+                    if line.strip() and not line.startswith(_CODEC_LINES):
+                        os.write(2, line)
+
+
+def _scratch() -> IO[bytes]:
+    """A file in memory where the system has them: the box's disk may be read-only."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("codec-stderr"), "w+b")
+    return tempfile.TemporaryFile()
