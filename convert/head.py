@@ -1,0 +1,142 @@
+"""The head: the members' classifiers and the linear fusion in one small .tflite."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import keras
+import numpy as np
+import tensorflow as tf
+from litert_quantizer import qtyping, recipe_manager
+from litert_quantizer.quantizer import Quantizer
+from numpy.typing import NDArray
+
+from convert.export import REMEDY, convolution_base, to_tflite
+from pneumo_edge.errors import RecipeError
+
+LARGE = 4096
+"""Elements from which a kernel is stored in int8; smaller ones stay float32, which costs nothing."""
+
+Storage = Literal["float32", "weight-only-int8", "dynamic-int8"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Classifier:
+    """A member's head with its BatchNormalization folded and its Dropout gone."""
+
+    name: str
+    shape: tuple[int, int, int]
+    """Rows, columns and channels of the feature map."""
+    pools: bool
+    """Whether the feature map is averaged over its rows and columns, or flattened."""
+    hidden_kernel: NDArray[np.float32]
+    """(inputs, units)."""
+    hidden_bias: NDArray[np.float32]
+    """(units,)."""
+    output_kernel: NDArray[np.float32]
+    """(units, 1)."""
+    output_bias: NDArray[np.float32]
+    """(1,)."""
+
+
+def fold_classifier(member: Any) -> Classifier:
+    """Fold what follows a member's convolution base.
+
+    Raises:
+        RecipeError: it is neither of the paper's two heads.
+    """
+    base = convolution_base(member)
+    layers = member.layers[member.layers.index(base) + 1 :]
+    kinds = [type(layer).__name__ for layer in layers if not isinstance(layer, keras.layers.Dropout)]
+    dense = [layer for layer in layers if isinstance(layer, keras.layers.Dense)]
+    known = (
+        ["Flatten", "Dense", "Dense"],
+        ["GlobalAveragePooling2D", "Dense", "BatchNormalization", "ReLU", "Dense"],
+    )
+    if kinds not in known:
+        raise RecipeError(
+            f"the head of {member.name} is {' -> '.join(kinds)}, which is none of the paper's", REMEDY
+        )
+    kernel, bias = (np.asarray(w, np.float64) for w in dense[0].get_weights())
+    for norm in (x for x in layers if isinstance(x, keras.layers.BatchNormalization)):
+        gamma, beta, mean, variance = (np.asarray(w, np.float64) for w in norm.get_weights())
+        gain = gamma / np.sqrt(variance + norm.epsilon)
+        kernel, bias = kernel * gain, (bias - mean) * gain + beta
+    output = [np.asarray(w, np.float32) for w in dense[1].get_weights()]
+    return Classifier(
+        name=base.name,
+        shape=tuple(base.output.shape[1:]),
+        pools=kinds[0] == "GlobalAveragePooling2D",
+        hidden_kernel=kernel.astype(np.float32),
+        hidden_bias=bias.astype(np.float32),
+        output_kernel=output[0],
+        output_bias=output[1],
+    )
+
+
+def build_head(
+    classifiers: Sequence[Classifier],
+    weights: Sequence[float],
+    bias: float,
+    storage: Storage = "dynamic-int8",
+) -> bytes:
+    """The head as a .tflite.
+
+    Args:
+        classifiers: In the order of the fusion.
+        weights: a_i of y = a1 x1 + a2 x2 + a3 x3 + a4 x4 + b, in that order.
+        bias: b.
+        storage: How the kernels of the hidden layers are kept and multiplied.
+
+    Returns:
+        Signatures `classify_<name>`: features (1, rows, cols, channels) float32 -> logit (1, 1),
+        probability (1, 1); and `fuse`: probabilities (1, n) float32 -> y (1, 1).
+    """
+    signatures = {f"classify_{c.name}": _classify(c) for c in classifiers}
+    tflite = to_tflite({**signatures, "fuse": _fuse(weights, bias)})
+    if storage == "float32":
+        return tflite
+    dynamic = storage == "dynamic-int8"
+    config = qtyping.OpQuantizationConfig(
+        weight_tensor_config=qtyping.TensorQuantizationConfig(
+            num_bits=8, symmetric=True, granularity=qtyping.QuantGranularity.CHANNELWISE
+        ),
+        compute_precision=qtyping.ComputePrecision.INTEGER
+        if dynamic
+        else qtyping.ComputePrecision.FLOAT,
+        explicit_dequantize=not dynamic,
+        min_weight_elements=LARGE,
+    )
+    rules = recipe_manager.RecipeManager()
+    rules.add_quantization_config(".*", qtyping.TFLOperationName.FULLY_CONNECTED, config)
+    tool = Quantizer(tflite, rules.get_quantization_recipe())
+    result = tool.quantize(enable_progress_bar=False, enable_progress_report=False)
+    assert result.quantized_model is not None  # only before quantize() is called
+    return bytes(result.quantized_model)
+
+
+def _classify(part: Classifier) -> Any:
+    hidden, hidden_bias = tf.constant(part.hidden_kernel), tf.constant(part.hidden_bias)
+    output, output_bias = tf.constant(part.output_kernel), tf.constant(part.output_bias)
+
+    @tf.function(input_signature=[tf.TensorSpec((1, *part.shape), tf.float32, name="features")])
+    def classify(features: tf.Tensor) -> dict[str, tf.Tensor]:
+        flat = tf.reduce_mean(features, (1, 2)) if part.pools else tf.reshape(features, (1, -1))
+        unit = tf.nn.relu(flat @ hidden + hidden_bias)
+        logit = unit @ output + output_bias
+        return {"logit": logit, "probability": tf.sigmoid(logit)}
+
+    return classify
+
+
+def _fuse(weights: Sequence[float], bias: float) -> Any:
+    factors = tf.constant([list(weights)], tf.float32)
+
+    @tf.function(input_signature=[tf.TensorSpec((1, len(weights)), tf.float32, name="probabilities")])
+    def fuse(probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
+        # A product and a sum, not a dense layer: nothing here may be quantized.
+        return {"y": tf.reduce_sum(probabilities * factors, 1, keepdims=True) + bias}
+
+    return fuse

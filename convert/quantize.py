@@ -1,0 +1,87 @@
+"""Static int8 quantization of a float backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+from litert_quantizer import quantizer, recipe
+from numpy.typing import NDArray
+
+from convert.export import FloatBackbone
+
+SCHEME = "static-int8"
+"""Weights int8 per output channel, biases int32, activations int8 with a zero point."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ActivationRange:
+    """The values that one tensor of the float graph took."""
+
+    low: NDArray[np.float32]
+    """(n,): the smallest value in each film."""
+
+    high: NDArray[np.float32]
+    """(n,): the largest value in each film."""
+
+
+def calibrate(
+    backbone: FloatBackbone,
+    pixels: NDArray[np.uint8],
+    threads: int = 2,
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, ActivationRange]:
+    """Run the float graph on representative films and note every activation's range.
+
+    Args:
+        backbone: Not modified.
+        pixels: (n, 150, 150, 1) prepared tensors.
+        threads: Of the interpreter.
+        progress: Called with 1 after every film.
+
+    Returns:
+        By tensor name. The input has its whole possible range, [-mean, 255 - mean] * scale, so that
+        its quantization is exactly the normalisation.
+    """
+    runner = Interpreter(
+        model_content=backbone.tflite, num_threads=threads, experimental_preserve_all_tensors=True
+    )
+    runner.allocate_tensors()
+    given = runner.get_input_details()[0]
+    made = {op["outputs"][0] for op in runner._get_ops_details() if op["op_name"] != "DELEGATE"}
+    tensors = {t["index"]: t["name"] for t in runner.get_tensor_details() if t["index"] in made}
+    seen: dict[str, list[tuple[float, float]]] = {name: [] for name in tensors.values()}
+    for film in pixels:
+        grey = film[None].astype(np.float32)
+        runner.set_tensor(given["index"], backbone.scale * (grey - backbone.mean))
+        runner.invoke()
+        for index, name in tensors.items():
+            values = runner.get_tensor(index)
+            seen[name].append((float(values.min()), float(values.max())))
+        if progress is not None:
+            progress(1)
+    ranges = {name: ActivationRange(*np.array(v, np.float32).T) for name, v in seen.items()}
+    whole = backbone.scale * (np.array([[0], [255]], np.float32) - backbone.mean)
+    return {**ranges, given["name"]: ActivationRange(*whole)}
+
+
+def quantize(backbone: FloatBackbone, ranges: dict[str, ActivationRange]) -> bytes:
+    """A static int8 .tflite.
+
+    Args:
+        backbone: Not modified.
+        ranges: From `calibrate`; an activation is clipped to the widest range that any film showed.
+
+    Returns:
+        Input int8 (1, 150, 150, 1), which is the grey level minus 128; output int8 features.
+    """
+    extremes = {
+        name: {"min": seen.low.min(keepdims=True), "max": seen.high.max(keepdims=True)}
+        for name, seen in ranges.items()
+    }
+    tool = quantizer.Quantizer(backbone.tflite, recipe.static_wi8_ai8())
+    result = tool.quantize(extremes, enable_progress_bar=False, enable_progress_report=False)
+    assert result.quantized_model is not None  # only before quantize() is called
+    return bytes(result.quantized_model)
