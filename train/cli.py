@@ -1,0 +1,81 @@
+"""`pneumo-edge train`: fit, fuse, evaluate, samples."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pneumo_edge.errors import MissingExtraError, PneumoEdgeError
+
+app = typer.Typer(help="Train, fuse and evaluate the ensemble on labelled radiographs.", no_args_is_help=True)
+
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        help="Folder with train/, test/ (and val/), each with normal/ and pneumonia/. "
+        "Default: $PNEUMO_EDGE_DATA/kermany, or ../shared/data/kermany.",
+    ),
+]
+RunFolder = Annotated[Path, typer.Option("--run", help="The run's folder; training goes on where it stopped.")]
+PatientPattern = Annotated[
+    str | None,
+    typer.Option(
+        "--patient",
+        help="Regular expression on file names whose groups are the patient key. "
+        "Default: the Kermany set's names; any other name is a patient of its own.",
+    ),
+]
+
+
+@app.callback()
+def _train() -> None:
+    """Train, fuse and evaluate the ensemble on labelled radiographs."""
+    try:
+        import keras  # noqa: F401
+        import sklearn  # noqa: F401
+    except ModuleNotFoundError as err:
+        raise MissingExtraError(
+            f"training needs {err.name}, which is not installed", "install pneumo-edge[train]"
+        ) from None
+
+
+def data_folder(data: Path | None) -> Path:
+    """The data folder that was named, or the default."""
+    from train.dataset import default_data_dir
+
+    return data if data is not None else default_data_dir() / "kermany"
+
+
+@app.command()
+def fit(
+    data: Data = None,
+    run: RunFolder = Path("runs/best"),
+    recipe: Annotated[str, typer.Option(help="paper, best, or a JSON file.")] = "best",
+    member: Annotated[
+        list[str] | None, typer.Option(help="Train only this one; may be given again. Default: the recipe's.")
+    ] = None,
+    fold: Annotated[
+        list[str] | None,
+        typer.Option(help="Hold out this fold (0, 1, ...), or `all` for none. Default: every fold, then all."),
+    ] = None,
+    init: Annotated[
+        str, typer.Option(help="Initial weights: imagenet, none, a .npz or .h5 file, or a folder of them.")
+    ] = "imagenet",
+    precision: Annotated[
+        str, typer.Option(help="float32 or mixed_bfloat16 (3 to 9 times faster on a CPU with AMX).")
+    ] = "float32",
+    patient: PatientPattern = None,
+) -> None:
+    """Train the members; stop it at any time, and the same command goes on."""
+    from train.session import TrainingOptions, train_members
+
+    options = TrainingOptions(
+        run, data_folder(data), recipe, tuple(member or ()), tuple(fold or ()), init, precision, patient
+    )
+    try:
+        train_members(options)
+    except KeyboardInterrupt:
+        raise PneumoEdgeError(
+            f"stopped; the finished epochs are kept in {run}", "give the same command again to go on"
+        ) from None

@@ -1,0 +1,137 @@
+"""A recipe: every choice of a training run, in one JSON file."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from pneumo_edge.errors import RecipeError
+from pneumo_edge.manifest import MEMBER_NAMES
+
+BASELINE = "cnn"
+"""The paper's plain CNN (Fig. 6), trained beside the members and not fused."""
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A frozen record that refuses a field it does not know."""
+
+
+class Plateau(Struct, tag="plateau", tag_field="kind"):
+    """Lower the rate when the monitored loss stops falling (Keras' ReduceLROnPlateau)."""
+
+    factor: Positive
+    floor: Annotated[float, msgspec.Meta(ge=0)]
+    """The rate never falls below it."""
+    patience: Count
+    """Epochs without a new best loss before the rate falls. Not given in the paper."""
+
+
+class Constant(Struct, tag="constant", tag_field="kind"):
+    """Ramp up, then hold the rate: a run can be lengthened later, and averaging does the annealing."""
+
+    warmup_steps: Annotated[int, msgspec.Meta(ge=0)]
+
+
+class MemberRecipe(Struct):
+    """How one member is trained."""
+
+    learning_rate: Positive
+    epochs: Count
+    frozen_layers: Annotated[int, msgspec.Meta(ge=0)]
+    """The first layers of the convolution base, counted as Keras lists them, its input layer included."""
+    schedule: Plateau | Constant
+    strides: Literal["v1", "v1.5"] = "v1"
+    """ResNet50 only: a stage halves its map in its first 1x1 convolution (Keras) or in its 3x3 one."""
+
+
+class Augmentation(Struct):
+    """Random changes of a training film; a range r draws from [-r, r]."""
+
+    rotation_degrees: Annotated[float, msgspec.Meta(ge=0, le=180)]
+    shift: Fraction
+    """Of the side, on each axis."""
+    shear: Fraction
+    """Tangent of the angle."""
+    zoom: Fraction
+    """0.1 scales by 0.9 to 1.1, on each axis on its own, as Keras' generator does."""
+    horizontal_flip: bool
+    brightness: Fraction = 0.0
+    """Of the full grey range, added."""
+    contrast: Fraction = 0.0
+    """0.2 scales the distance from the film's mean by 0.8 to 1.2."""
+    gamma: Fraction = 0.0
+    """0.2 raises grey levels to a power of 0.8 to 1.25."""
+    erase: Fraction = 0.0
+    """Probability that one rectangle of 2 to 15 % of the film is filled with its mean."""
+
+
+class Recipe(Struct):
+    """A whole run."""
+
+    name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]+$")]
+    seed: int
+    batch_size: Count
+    dropout: Annotated[float, msgspec.Meta(ge=0, lt=1)]
+    """In the head. Not given in the paper."""
+    label_smoothing: Annotated[float, msgspec.Meta(ge=0, lt=1)]
+    weight_decay: Annotated[float, msgspec.Meta(ge=0)]
+    """Decoupled (AdamW); 0 is Adam."""
+    ema_momentum: Annotated[float, msgspec.Meta(gt=0, lt=1)] | None
+    """Average of the weights over steps, which is what is kept; null keeps the last weights."""
+    class_weights: Literal["paper", "none"]
+    """paper: normal = pneumonia / total, pneumonia = normal / total, in the training loss only."""
+    sampling: Literal["all", "balanced"]
+    """all: every film once an epoch. balanced: as many normals as pneumonias, patients drawn evenly."""
+    images_per_epoch: Count | None
+    """With balanced sampling; null is twice the smaller class."""
+    monitor_images: Count | None
+    """Held-out films that an epoch's validation looks at, a fixed draw; null is all of them."""
+    folds: Annotated[int, msgspec.Meta(ge=2)]
+    augmentation: Augmentation
+    members: dict[str, MemberRecipe]
+    """By name; `cnn` is the baseline."""
+
+    def __post_init__(self) -> None:
+        unknown = set(self.members) - {*MEMBER_NAMES, BASELINE}
+        if unknown or not self.members:
+            raise ValueError(f"members {sorted(unknown)}: known are {(*MEMBER_NAMES, BASELINE)}")
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the recipe's canonical JSON."""
+        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()
+
+
+def names() -> tuple[str, ...]:
+    """The recipes that come with the package."""
+    folder = resources.files("train") / "recipes"
+    return tuple(sorted(f.name.removesuffix(".json") for f in folder.iterdir()))
+
+
+def load_recipe(name_or_path: str) -> Recipe:
+    """Read a recipe by the name of a shipped one, or from a file.
+
+    Raises:
+        RecipeError: there is none, or a value in it is wrong; the message says where.
+    """
+    path = Path(name_or_path)
+    if name_or_path in names():
+        data = (resources.files("train") / "recipes" / f"{name_or_path}.json").read_bytes()
+    elif path.is_file():
+        data = path.read_bytes()
+    else:
+        raise RecipeError(
+            f"no recipe {name_or_path!r}", f"name one of {', '.join(names())}, or a JSON file"
+        )
+    try:
+        return msgspec.json.decode(data, type=Recipe)
+    except msgspec.DecodeError as err:
+        raise RecipeError(f"recipe {name_or_path}: {err}", "correct that value") from None

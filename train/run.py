@@ -1,0 +1,143 @@
+"""A run's folder: what training leaves behind, and where."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from pneumo_edge.errors import RecipeError
+from pneumo_edge.manifest import Figures
+from train.recipe import Recipe, Struct
+
+T = TypeVar("T")
+
+
+class Epoch(Struct):
+    """One epoch of training."""
+
+    epoch: int
+    """From 1."""
+    learning_rate: float
+    loss: float
+    accuracy: float
+    val_loss: float
+    val_accuracy: float
+    val_auc: float
+    seconds: float
+
+
+class History(Struct):
+    """How a member came about."""
+
+    member: str
+    recipe: str
+    """Digest of the recipe."""
+    init: str
+    fold: str
+    epochs: list[Epoch] = []
+
+
+class Split(Struct):
+    """Which films were held out of what."""
+
+    data: str
+    """The data folder's own name; no path of the machine."""
+    films: int
+    patients: int
+    patient_pattern: str
+    seed: int
+    folds: list[list[str]]
+    """For each fold the films that it holds out, as class folder/file name."""
+
+
+class Predictions(Struct):
+    """A model's probabilities, film by film."""
+
+    films: list[str]
+    """class folder/file name"""
+    patients: list[str]
+    labels: list[int]
+    probabilities: list[float]
+
+
+class Fusion(Struct):
+    """The fusion that linear regression found, and the thresholds that go with it."""
+
+    weights: dict[str, float]
+    """a_i by member, in the order of x1 to x4."""
+    bias: float
+    operating_points: dict[str, float]
+    films: int
+    """Out-of-fold films that it was fitted on."""
+    folds: list[str]
+    out_of_fold: list[Figures]
+    """Of the members and the fusion, on those films; optimistic for the fusion, which was fitted there."""
+
+
+class Run:
+    """The files of one run, by name. Every write is whole or not at all."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def member(self, name: str, fold: str) -> Path:
+        """Folder of one member trained without one fold ("0", "1", ... or "all")."""
+        return self.folder / name / f"fold-{fold}"
+
+    def folds_of(self, name: str) -> list[str]:
+        """Folds for which the member has been trained to the end; "all" last."""
+        found = (self.folder / name).glob("fold-*/model.keras")
+        return sorted(path.parent.name.removeprefix("fold-") for path in found)
+
+    def model_path(self, name: str) -> Path:
+        """The model that ships: trained on all films where there is one, else the lowest fold's.
+
+        Raises:
+            RecipeError: the member has not been trained.
+        """
+        trained = self.folds_of(name)
+        if not trained:
+            raise RecipeError(
+                f"run {self.folder} has no trained {name}",
+                f"run `pneumo-edge train fit --member {name}` to its end",
+            )
+        return self.member(name, "all" if "all" in trained else trained[0]) / "model.keras"
+
+    def recipe(self) -> Recipe:
+        """The recipe that the run was started with."""
+        return self.read("recipe.json", Recipe)
+
+    def fusion(self) -> Fusion:
+        """What `train fuse` found."""
+        return self.read("fusion.json", Fusion, "run `pneumo-edge train fuse` first")
+
+    def split(self) -> Split:
+        """Which films each fold holds out."""
+        return self.read("split.json", Split)
+
+    def read(self, name: str, kind: type[T], remedy: str = "start the run with `pneumo-edge train fit`") -> T:
+        """A JSON file of the run.
+
+        Raises:
+            RecipeError: it is not there, or is not what it should be.
+        """
+        path = self.folder / name
+        if not path.is_file():
+            raise RecipeError(f"run {self.folder} has no {name}", remedy)
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=kind)
+        except msgspec.DecodeError as err:
+            raise RecipeError(f"{path}: {err}", "restore the file, or start the run anew") from None
+
+    def write(self, name: str, value: object) -> Path:
+        """Write a JSON file of the run."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = msgspec.json.format(msgspec.json.encode(value), indent=1)
+        partial = path.with_name(path.name + ".partial")
+        partial.write_bytes(text + b"\n")
+        os.replace(partial, path)
+        return path

@@ -1,0 +1,47 @@
+"""The learning rate as a function of what has happened, so that a resumed run follows the same curve."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from train.recipe import Constant, MemberRecipe, Plateau
+
+MIN_DELTA = 1e-4
+"""A loss must fall by more than this to count as better; the default of Keras' ReduceLROnPlateau."""
+
+
+def plateau_rate(start: float, plateau: Plateau, losses: Sequence[float]) -> float:
+    """The rate after a sequence of monitored losses.
+
+    Args:
+        start: The first epoch's rate.
+        plateau: Factor, patience and floor.
+        losses: One per finished epoch.
+
+    Returns:
+        What Keras' ReduceLROnPlateau would have set, starting anew from the first loss.
+    """
+    rate, best, waited = start, float("inf"), 0
+    for loss in losses:
+        if loss < best - MIN_DELTA:
+            best, waited = loss, 0
+            continue
+        waited += 1
+        if waited >= plateau.patience:
+            rate, waited = max(rate * plateau.factor, plateau.floor), 0
+    return rate
+
+
+def rate(member: MemberRecipe, losses: Sequence[float], step: int) -> float:
+    """The learning rate of one step.
+
+    Args:
+        member: The start and the kind of schedule.
+        losses: Monitored losses of the finished epochs.
+        step: From 0, over the whole run.
+    """
+    match member.schedule:
+        case Plateau() as plateau:
+            return plateau_rate(member.learning_rate, plateau, losses)
+        case Constant(warmup_steps=warmup):
+            return member.learning_rate * min(1.0, (step + 1) / (warmup + 1))

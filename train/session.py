@@ -1,0 +1,164 @@
+"""One `train fit`: the data, the split, then member after member with progress and curves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from pneumo_edge.errors import RecipeError
+from train.curves import draw_curves
+from train.dataset import KERMANY, Dataset, folds, load, training_films
+from train.fit import ALL, Progress, film_id, fit_member
+from train.recipe import Recipe, load_recipe
+from train.run import History, Run, Split
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOptions:
+    """What the command line asked for."""
+
+    run: Path
+    data: Path
+    recipe: str
+    members: tuple[str, ...]
+    """Empty: the recipe's."""
+    folds: tuple[str, ...]
+    """Empty: every fold, then all."""
+    init: str
+    precision: str
+    patient: str | None
+
+
+def read_films(data: Path, pattern: str | None, console: Console) -> Dataset:
+    """Decode and prepare all films for training, and say what was skipped."""
+    films = training_films(data, pattern if pattern is not None else KERMANY)
+    with Bar(
+        TextColumn("reading films"), BarColumn(), MofNCompleteColumn(), console=console, transient=True,
+        disable=not console.is_terminal,
+    ) as bar:
+        task = bar.add_task("", total=len(films))
+        dataset = load(films, lambda n: bar.advance(task, n))
+    for path, what in dataset.skipped:
+        console.print(f"skipped {path}: {what}", highlight=False)
+    alone = sum(film.patient.startswith("file:") for film in dataset.films)
+    if alone:
+        console.print(
+            f"{alone} of {len(dataset)} file names tell no patient; each is taken for a patient of its "
+            "own. Pass --patient if one has several films."
+        )
+    normal = int((dataset.labels == 0).sum())
+    console.print(
+        f"{len(dataset)} films of {len(set(dataset.patients.tolist()))} patients: "
+        f"{normal} normal, {len(dataset) - normal} pneumonia; {len(dataset.skipped)} skipped"
+    )
+    return dataset
+
+
+def keep_split(run: Run, dataset: Dataset, recipe: Recipe, options: TrainingOptions) -> Split:
+    """Write the run's folds, or check that they still fit the data.
+
+    Raises:
+        RecipeError: the run was started on other films.
+    """
+    pattern = options.patient if options.patient is not None else KERMANY
+    split = Split(
+        data=options.data.resolve().name,
+        films=len(dataset),
+        patients=len(set(dataset.patients.tolist())),
+        patient_pattern=pattern,
+        seed=recipe.seed,
+        folds=[
+            [film_id(dataset.films[i]) for i in part]
+            for part in folds(dataset.films, recipe.folds, recipe.seed)
+        ],
+    )
+    if (run.folder / "split.json").is_file():
+        if run.split() != split:
+            raise RecipeError(
+                f"run {run.folder} was started on another data set, patient pattern or split",
+                "name another run folder with --run",
+            )
+    else:
+        run.write("split.json", split)
+    return split
+
+
+def choose(recipe: Recipe, options: TrainingOptions) -> list[tuple[str, str]]:
+    """The (member, fold) pairs to train, in order.
+
+    Raises:
+        RecipeError: a member or a fold that the recipe does not have.
+    """
+    members = options.members or tuple(recipe.members)
+    known = [*(str(k) for k in range(recipe.folds)), ALL]
+    chosen = options.folds or tuple(known)
+    for name in members:
+        if name not in recipe.members:
+            raise RecipeError(
+                f"recipe {recipe.name} has no member {name!r}", f"name one of {', '.join(recipe.members)}"
+            )
+    for fold in chosen:
+        if fold not in known:
+            raise RecipeError(f"there is no fold {fold!r}", f"name one of {', '.join(known)}")
+    return [(name, fold) for fold in chosen for name in members]
+
+
+def train_members(options: TrainingOptions) -> list[History]:
+    """Train what was asked for; see `pneumo-edge train fit --help`.
+
+    Raises:
+        PneumoEdgeError: bad data, recipe or run; what was trained before it stays.
+    """
+    if options.precision not in ("float32", "mixed_bfloat16"):
+        raise RecipeError(f"no precision {options.precision!r}", "pass float32 or mixed_bfloat16")
+    console = Console(stderr=True)
+    recipe = load_recipe(options.recipe)
+    pairs = choose(recipe, options)
+    run = Run(options.run)
+    dataset = read_films(options.data, options.patient, console)
+    keep_split(run, dataset, recipe, options)
+    run.write("recipe.json", recipe)
+    histories = []
+    for name, fold in pairs:
+        history = _train_one(run, dataset, recipe, name, fold, options, console)
+        draw_curves(history, run.member(name, fold) / "curves.png")
+        histories.append(history)
+    return histories
+
+
+def _train_one(
+    run: Run,
+    dataset: Dataset,
+    recipe: Recipe,
+    name: str,
+    fold: str,
+    options: TrainingOptions,
+    console: Console,
+) -> History:
+    """One member on one fold, with a bar on a terminal and a line per epoch anywhere."""
+    with Bar(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        TextColumn("loss {task.fields[loss]:.4f}"), console=console, disable=not console.is_terminal,
+        transient=True,
+    ) as bar:
+        task = bar.add_task(f"{name}, fold {fold}", total=None, loss=float("nan"))
+
+        def show(at: Progress) -> None:
+            done = (at.epoch - 1) * at.batches + at.batch
+            bar.update(task, total=at.epochs * at.batches, completed=done, loss=at.loss)
+            if at.batch == at.batches and not console.is_terminal:
+                console.print(f"{name}, fold {fold}: epoch {at.epoch}/{at.epochs}, loss {at.loss:.4f}")
+
+        history = fit_member(run, dataset, recipe, name, fold, options.init, show, options.precision)
+    last = history.epochs[-1]
+    console.print(
+        f"{name}, fold {fold}: {len(history.epochs)} epochs in "
+        f"{sum(e.seconds for e in history.epochs) / 60:.1f} min; held-out AUC {last.val_auc:.4f}, "
+        f"accuracy {last.val_accuracy:.4f} on {'seen' if fold == ALL else 'unseen'} films "
+        f"(init {history.init})"
+    )
+    return history
