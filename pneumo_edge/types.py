@@ -110,3 +110,17 @@ class Finding:
 
     bundle: str
     """The bundle's id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why one image of a batch got no finding."""
+
+    file: str
+    """As the user named it."""
+
+    what: str
+    """What was wrong, with the offending value."""
+
+    remedy: str
+    """What to do about it."""

@@ -1,0 +1,210 @@
+"""The bundle: a folder, or a .zip of it, that is checked before anything in it is trusted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+
+from pneumo_edge.errors import BundleError
+from pneumo_edge.manifest import MEMBER_NAMES, SCHEMA_VERSION, Manifest
+from pneumo_edge.types import SIDE
+
+ENVIRONMENT = "PNEUMO_EDGE_BUNDLE"
+"""Names another bundle than the one that ships, for every command."""
+
+MANIFEST = "manifest.json"
+MAX_MANIFEST_BYTES = 2**20
+MAX_FILE_BYTES = 2**30
+_BLOCK = 2**18
+_AGAIN = "copy the bundle again, or leave out --bundle to use the one that ships"
+_REPACK = "pack it again with pneumo-edge convert"
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle whose schema and hashes held when it was loaded."""
+
+    path: Path
+    """The folder or the .zip."""
+
+    manifest: Manifest
+
+    prefix: str
+    """What stands before every name inside a .zip; empty in a folder."""
+
+    @property
+    def id(self) -> str:
+        """The manifest's id."""
+        return self.manifest.id
+
+    def threshold(self, operating_point: str) -> float:
+        """What y is compared with.
+
+        Raises:
+            BundleError: the bundle has no such operating point.
+        """
+        points = self.manifest.operating_points
+        if operating_point not in points:
+            raise BundleError(
+                f"bundle {self.id} has no operating point {operating_point!r}",
+                f"choose one of {', '.join(points)}",
+            )
+        return points[operating_point]
+
+    def model(self, name: str) -> Path | bytes:
+        """A model file: its path, which an engine may map; its bytes where it lies in a .zip."""
+        if self.path.is_dir():
+            return self.path / name
+        return b"".join(_blocks(self.path, self.prefix + name))
+
+
+def default_bundle() -> Path:
+    """The bundle that PNEUMO_EDGE_BUNDLE names, else the one that ships inside the package."""
+    named = os.environ.get(ENVIRONMENT)
+    return Path(named) if named else Path(__file__).parent / "bundles" / "default"
+
+
+def load_bundle(path: Path | None = None) -> Bundle:
+    """Open a bundle and check its schema, its consistency and the hash of every file.
+
+    Args:
+        path: A folder or a .zip; None for `default_bundle()`.
+
+    Raises:
+        BundleError: it is missing, damaged, altered or inconsistent, or of an unknown schema.
+    """
+    path = default_bundle() if path is None else path
+    prefix = _prefix(path)
+    manifest = _manifest(path, prefix)
+    _check_consistency(manifest, path)
+    # SHA-256 releases the interpreter lock, so that two files are read at a time.
+    with ThreadPoolExecutor(2) as pool:
+        hashes = pool.map(lambda name: _sha256(path, prefix + name), manifest.files)
+        for name, found in zip(manifest.files, hashes, strict=True):
+            if found != manifest.files[name]:
+                raise BundleError(
+                    f"{path / name} was altered or cut off: its SHA-256 starts with {found[:12]},"
+                    f" the manifest says {manifest.files[name][:12]}",
+                    _AGAIN,
+                )
+    return Bundle(path, manifest, prefix)
+
+
+def _prefix(path: Path) -> str:
+    """Empty for a folder; for a .zip the folder inside it that holds the manifest."""
+    if path.is_dir():
+        return ""
+    if not path.exists():
+        raise BundleError(
+            f"there is no bundle at {path}", "name a bundle's folder or .zip with --bundle"
+        )
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if Path(name).name == MANIFEST]
+    except (OSError, zipfile.BadZipFile) as err:
+        raise BundleError(
+            f"{path} is neither a folder nor a readable .zip ({err})", _AGAIN
+        ) from None
+    if not names:
+        raise BundleError(f"{path} holds no {MANIFEST}", "name a bundle, not another archive")
+    return min(names, key=len).removesuffix(MANIFEST)
+
+
+def _manifest(path: Path, prefix: str) -> Manifest:
+    text = b"".join(_blocks(path, prefix + MANIFEST, MAX_MANIFEST_BYTES))
+    try:
+        # json, unlike msgspec, reads NaN, so that the message can say where the NaN is.
+        raw: Any = json.loads(text)
+    except (ValueError, RecursionError) as err:
+        raise BundleError(f"{path / MANIFEST} is not JSON ({err})", _AGAIN) from None
+    schema = raw.get("schema") if isinstance(raw, dict) else None
+    if schema != SCHEMA_VERSION:
+        raise BundleError(
+            f"{path / MANIFEST} has schema version {schema!r}, this version reads {SCHEMA_VERSION}",
+            "install the pneumo-edge that wrote the bundle, or pack it again with this one",
+        )
+    for where, value in _numbers(raw, ""):
+        if not math.isfinite(value):
+            raise BundleError(f"{path / MANIFEST} has {value} at {where}", _REPACK)
+    try:
+        return msgspec.convert(raw, Manifest)
+    except msgspec.ValidationError as err:
+        raise BundleError(f"{path / MANIFEST}: {err}", _REPACK) from None
+
+
+def _numbers(value: Any, where: str) -> Iterator[tuple[str, float]]:
+    """Every float of a parsed JSON document, with its place."""
+    if isinstance(value, float):
+        yield where, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _numbers(item, f"{where}.{key}" if where else str(key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _numbers(item, f"{where}[{index}]")
+
+
+def _check_consistency(manifest: Manifest, path: Path) -> None:
+    """Check what a type cannot say."""
+    names = [member.name for member in manifest.members]
+    needed = [manifest.head, *(member.file for member in manifest.members)]
+    contract = manifest.input
+    odd = [name for name in manifest.files if Path(name).name != name or name in ("", "..")]
+    lacking = [name for name in needed if name not in manifest.files]
+    problems = {
+        f"members {names} where {list(MEMBER_NAMES)} belong": names != list(MEMBER_NAMES),
+        f"evaluation order {manifest.evaluation_order} for members {names}": (
+            sorted(manifest.evaluation_order) != sorted(names)
+        ),
+        f"operating points {manifest.operating_points}, where paper has to be 0.5": (
+            manifest.operating_points.get("paper") != 0.5
+        ),
+        f"no hash for {', '.join(lacking)}": bool(lacking),
+        f"file name {odd[0] if odd else ''!r} outside the bundle": bool(odd),
+        f"an input of {contract.rows} x {contract.cols} x {contract.channels} {contract.dtype}": (
+            (contract.rows, contract.cols, contract.channels, contract.dtype)
+            != (SIDE, SIDE, 1, "uint8")
+        ),
+    }
+    for problem, holds in problems.items():
+        if holds:
+            raise BundleError(f"{path / MANIFEST} has {problem}", _REPACK)
+
+
+def _sha256(path: Path, name: str) -> str:
+    digest = hashlib.sha256()
+    for block in _blocks(path, name):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def _blocks(path: Path, name: str, limit: int = MAX_FILE_BYTES) -> Iterator[bytes]:
+    """A file of the bundle, block by block, from the folder or the .zip."""
+    size = 0
+    try:
+        with ExitStack() as stack:
+            if path.is_dir():
+                stream: IO[bytes] = stack.enter_context((path / name).open("rb", buffering=0))
+            else:
+                stream = stack.enter_context(stack.enter_context(zipfile.ZipFile(path)).open(name))
+            while block := stream.read(_BLOCK):
+                size += len(block)
+                if size > limit:
+                    raise BundleError(f"{path / name} has more than {limit} bytes", _AGAIN)
+                yield block
+    except (FileNotFoundError, KeyError):
+        raise BundleError(f"{path / name} is missing", _AGAIN) from None
+    except (OSError, zipfile.BadZipFile, RuntimeError, EOFError, ValueError) as err:
+        reason = getattr(err, "strerror", None) or err
+        raise BundleError(f"{path / name} cannot be read ({reason})", _AGAIN) from None

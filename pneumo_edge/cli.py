@@ -1,0 +1,179 @@
+"""The command line: parse, call, print; one place turns errors into exit codes."""
+
+from __future__ import annotations
+
+from enum import Enum
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from pneumo_edge import render, threads
+from pneumo_edge.errors import MissingExtraError, PneumoEdgeError
+
+GROUP = "pneumo_edge.commands"
+"""Entry points of the other stages' commands."""
+
+EXTRAS = {
+    "tensorflow": "train",
+    "keras": "train",
+    "sklearn": "train",
+    "matplotlib": "train",
+    "litert_quantizer": "train",
+    "psutil": "bench",
+    "pydicom": "dicom",
+    "starlette": "kiosk",
+    "uvicorn": "kiosk",
+}
+"""The extra that brings a module which a command may fail to import."""
+
+
+class Commands(TyperGroup):
+    """The commands of this package, then those of other stages, imported when they are named."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        own = super().list_commands(ctx)
+        return own + sorted(entry.name for entry in _entries() if entry.name not in own)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        own = super().get_command(ctx, cmd_name)
+        if own is not None:
+            return own
+        for entry in _entries():
+            if entry.name == cmd_name:
+                return typer.main.get_command(entry.load())
+        return None
+
+
+def _entries() -> metadata.EntryPoints:
+    return metadata.entry_points(group=GROUP)
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class OperatingPoint(str, Enum):
+    """The thresholds that a bundle may carry."""
+
+    paper = "paper"
+    balanced = "balanced"
+    screening = "screening"
+
+
+class EngineChoice(str, Enum):
+    """The engines that can be asked for."""
+
+    auto = "auto"
+    cpu = "cpu"
+    tflite_runtime = "tflite-runtime"
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"pneumo-edge {metadata.version('pneumo-edge')}")
+        raise typer.Exit
+
+
+def _threads(asked: int | None) -> int:
+    cores = threads.available()
+    if asked is not None and not 1 <= asked <= cores:
+        raise typer.BadParameter(f"{asked} is not in the range 1 to {cores}, the cores here")
+    return asked or cores
+
+
+@app.callback(epilog=render.NOTICE)
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show it and exit."),
+    ] = False,
+) -> None:
+    """Screen chest radiographs for pneumonia with a quantized ensemble, offline."""
+
+
+BundleOption = Annotated[
+    Path | None,
+    typer.Option("--bundle", help="A bundle's folder or .zip; without it, the one that ships."),
+]
+EngineOption = Annotated[
+    EngineChoice, typer.Option("--engine", help="auto takes the first that is installed.")
+]
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--threads", callback=_threads, help="Cores to use; all by default.", show_default=False
+    ),
+]
+
+
+@app.command()
+def infer(  # noqa: PLR0917 - typer passes every one by keyword
+    images: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="IMAGE...",
+            help="Files, folders (recursively), quoted patterns, or - for standard input.",
+            show_default=False,
+        ),
+    ],
+    json: Annotated[
+        bool, typer.Option("--json", help="One JSON object; an array for several images.")
+    ] = False,
+    jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object a line.")] = False,
+    csv: Annotated[
+        str | None,
+        typer.Option("--csv", metavar="FILE", help="Write a CSV file too; - for standard output."),
+    ] = None,
+    operating_point: Annotated[
+        OperatingPoint, typer.Option(help="Which of the bundle's thresholds decides.")
+    ] = OperatingPoint.paper,
+    engine: EngineOption = EngineChoice.auto,
+    cores: ThreadsOption = None,
+    bundle: BundleOption = None,
+) -> None:
+    """Screen images. Exit code 1 if any of them could not be read."""
+    if json + jsonl + (csv == "-") > 1:
+        raise typer.BadParameter("--json, --jsonl and --csv - all want standard output; choose one")
+    from pneumo_edge import batch
+
+    request = batch.Request(
+        images=tuple(images),
+        form="json" if json else "jsonl" if jsonl else "csv" if csv == "-" else "text",
+        csv=None if csv == "-" else csv,
+        operating_point=operating_point.value,
+        engine=engine.value,
+        threads=cores or threads.available(),
+        bundle=bundle,
+    )
+    if not batch.run(request):
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """The console script."""
+    try:
+        app()
+    except PneumoEdgeError as err:
+        _fail(err)
+    except ModuleNotFoundError as err:
+        extra = EXTRAS.get((err.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        _fail(
+            MissingExtraError(
+                f"this command needs {err.name}, which is not installed",
+                f"run: pip install 'pneumo-edge[{extra}]'",
+            )
+        )
+
+
+def _fail(err: PneumoEdgeError) -> None:
+    typer.echo(render.error_text(str(err)), err=True)
+    raise SystemExit(err.exit_code) from None

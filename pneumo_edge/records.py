@@ -1,0 +1,73 @@
+"""What a program reads: one record an image, as docs/finding.schema.json describes it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from pneumo_edge.types import Finding, Refusal
+
+
+class MemberRecord(msgspec.Struct, frozen=True):
+    """One member's vote."""
+
+    name: str
+    probability: float
+    ms: float
+
+
+class TimesRecord(msgspec.Struct, frozen=True):
+    """Milliseconds of wall time, rounded to microseconds."""
+
+    decode: float
+    prepare: float
+    infer: float
+    total: float
+
+
+class ErrorRecord(msgspec.Struct, frozen=True):
+    """Why there is no finding."""
+
+    what: str
+    remedy: str
+
+
+class Record(msgspec.Struct, frozen=True):
+    """A finding, or an error with every other field but `file` null."""
+
+    file: str
+    label: str | None = None
+    y: float | None = None
+    threshold: float | None = None
+    operating_point: str | None = None
+    members: list[MemberRecord] | None = None
+    ms: TimesRecord | None = None
+    engine: str | None = None
+    bundle: str | None = None
+    error: ErrorRecord | None = None
+
+
+def record(outcome: Finding | Refusal) -> Record:
+    """The stable, public form of an outcome. Probabilities, y and threshold are not rounded."""
+    if isinstance(outcome, Refusal):
+        error = ErrorRecord(encodable(outcome.what), encodable(outcome.remedy))
+        return Record(encodable(outcome.file), error=error)
+    ms = outcome.ms
+    return Record(
+        file=encodable(outcome.file),
+        label=outcome.label,
+        y=outcome.y,
+        threshold=outcome.threshold,
+        operating_point=outcome.operating_point,
+        members=[
+            MemberRecord(member.name, member.probability, round(member.ms, 3))
+            for member in outcome.members
+        ],
+        ms=TimesRecord(*(round(lap, 3) for lap in (ms.decode, ms.prepare, ms.infer, ms.total))),
+        engine=outcome.engine,
+        bundle=outcome.bundle,
+    )
+
+
+def encodable(text: str) -> str:
+    r"""As UTF-8 can hold it: a file name's bytes that are no UTF-8 become \udcXX."""
+    return text.encode("utf-8", "backslashreplace").decode()

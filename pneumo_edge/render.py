@@ -1,0 +1,129 @@
+"""A finding as a person reads it on a terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+
+from typer import style
+
+from pneumo_edge.types import Finding, Refusal
+
+NOTICE = "A screening aid, not a medical device: a physician decides."
+WIDTH = 40
+"""Columns of a scale from 0 to 1."""
+_NAME = 9
+"""Columns of the longest member's name."""
+_COLOURS = {"normal": "green", "pneumonia": "red"}
+
+
+@dataclass(frozen=True, slots=True)
+class Glyphs:
+    """What the terminal's encoding can show."""
+
+    full: str
+    empty: str
+    mark: str
+    line: str
+
+
+UNICODE = Glyphs("█", "░", "●", "─")
+ASCII = Glyphs("#", ".", "O", "-")
+
+
+def glyphs() -> Glyphs:
+    """Of standard output."""
+    encoding = (getattr(sys.stdout, "encoding", None) or "ascii").lower()
+    return UNICODE if encoding.startswith("utf") else ASCII
+
+
+def card(finding: Finding, look: Glyphs) -> str:
+    """The verdict, where y lies against the threshold, and the members' votes."""
+    side = "above" if finding.label == "pneumonia" else "not above"
+    verdict = paint(f" {finding.label.upper()} ", finding.label, reverse=True)
+    threshold = f"the threshold {finding.threshold:.3f} ({finding.operating_point})"
+    lines = [
+        f"{printable(finding.file)}",
+        "",
+        f"  {verdict}  y = {finding.y:.3f}, {side} {threshold}",
+        "",
+        f"  {'fused y':<{_NAME}}  {_scale(finding, look)}  {finding.y:6.3f}",
+    ]
+    for member in finding.members:
+        filled = round(member.probability * WIDTH)
+        bar = look.full * filled + look.empty * (WIDTH - filled)
+        lines.append(f"  {member.name:<{_NAME}}  {bar}  {member.probability:6.3f}")
+    lines += [
+        "",
+        f"  {_votes(finding)} of {len(finding.members)} members vote pneumonia",
+        f"  {finding.ms.total:.0f} ms, engine {finding.engine}, bundle {finding.bundle}",
+    ]
+    return "\n".join(lines)
+
+
+def row(finding: Finding) -> str:
+    """One line, for a batch."""
+    votes = _votes(finding)
+    verdict = paint(f"{finding.label.upper():<9}", finding.label)
+    return (
+        f"{verdict}  y {finding.y:6.3f}  votes {votes}/{len(finding.members)}"
+        f"  {printable(finding.file)}"
+    )
+
+
+def summary(counts: dict[str, int], finding: Finding | None) -> str:
+    """The last line of a batch; `finding` is any of it."""
+    total = sum(counts.values())
+    parts = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    text = f"{total} images: {parts}"
+    if finding is not None:
+        text += (
+            f"; threshold {finding.threshold:.3f} ({finding.operating_point}),"
+            f" engine {finding.engine}, bundle {finding.bundle}"
+        )
+    return text
+
+
+def error_line(refusal: Refusal) -> str:
+    """The same line that a failure of the whole command gets."""
+    return error_text(f"{refusal.what}; to fix it, {refusal.remedy}")
+
+
+def error_text(message: str) -> str:
+    """One line, whatever a file is called."""
+    return f"{paint('error:', 'pneumonia')} {printable(message)}"
+
+
+def paint(text: str, label: str, reverse: bool = False) -> str:
+    """In the label's colour, unless NO_COLOR asks for none (no-color.org).
+
+    typer takes the colour out where the output is no terminal.
+    """
+    if os.environ.get("NO_COLOR"):
+        return text
+    return style(text, fg=_COLOURS[label], bold=True, reverse=reverse)
+
+
+def printable(text: str) -> str:
+    """A file name may hold line breaks and escape sequences; a terminal must not see them."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
+def _scale(finding: Finding, look: Glyphs) -> str:
+    """Y on a line from 0 to 1, with the threshold as a bar; y beyond the ends sits on the end."""
+    cells = [look.line] * WIDTH
+    cells[_cell(finding.threshold)] = "|"
+    cells[_cell(finding.y)] = paint(look.mark, finding.label)
+    return "".join(cells)
+
+
+def _cell(value: float) -> int:
+    return min(max(int(value * WIDTH), 0), WIDTH - 1)
+
+
+def _votes(finding: Finding) -> int:
+    """Members that, each alone at 0.5, would say pneumonia."""
+    return sum(member.probability > 0.5 for member in finding.members)

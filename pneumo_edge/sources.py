@@ -1,0 +1,121 @@
+"""What the user named, one image at a time: files, folders, patterns, standard input."""
+
+from __future__ import annotations
+
+import glob
+import heapq
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pneumo_edge.decode import MAX_BYTES, SUFFIXES, read_bytes
+from pneumo_edge.errors import BadRadiographError
+
+STDIN = "-"
+
+NAMES_AT_A_TIME = 4096
+"""A folder is gone through again for each so many entries: its names never all lie in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One image that has not been read yet."""
+
+    name: str
+    """As the user named it, or its path below the folder that the user named."""
+
+    failure: BadRadiographError | None = None
+    """Set where there is nothing to read; `read` raises it."""
+
+    def read(self) -> bytes:
+        """The whole file, or standard input up to its end.
+
+        Raises:
+            BadRadiographError: it cannot be read, or is larger than `decode` takes.
+        """
+        if self.failure is not None:
+            raise self.failure
+        if self.name == STDIN:
+            # One byte more than decode takes tells it that there is too much.
+            return sys.stdin.buffer.read(MAX_BYTES + 1)
+        return read_bytes(Path(self.name))
+
+
+def is_single(arguments: list[str]) -> bool:
+    """Whether the arguments name one image, and not a folder or a pattern."""
+    return len(arguments) == 1 and not (
+        _is_pattern(arguments[0]) or Path(arguments[0]).expanduser().is_dir()
+    )
+
+
+def expand(arguments: Iterable[str]) -> Iterator[Source]:
+    """Every image of the arguments, in their order, folders recursively and sorted by name.
+
+    Within a folder, names that start with a dot, and suffixes that are no image's, are passed over;
+    links to folders are not followed. What cannot be opened becomes a source that fails when read.
+    """
+    for argument in arguments:
+        path = Path(argument).expanduser() if argument.startswith("~") else Path(argument)
+        if argument == STDIN:
+            yield Source(STDIN)
+        elif _is_pattern(argument):
+            what = f"no file matches {argument!r}"
+            yield from _some(_pattern(argument), argument, what, "check the pattern")
+        elif path.is_dir():
+            kinds = ", ".join(sorted(SUFFIXES))
+            what = f"the folder {argument} holds no image"
+            yield from _some(_folder(path), argument, what, f"name a folder with {kinds} files")
+        else:
+            yield Source(str(path) if argument.startswith("~") else argument)
+
+
+def _is_pattern(argument: str) -> bool:
+    """A file whose own name has brackets is no pattern."""
+    return glob.has_magic(argument) and not os.path.lexists(argument)
+
+
+def _some(sources: Iterator[Source], argument: str, what: str, remedy: str) -> Iterator[Source]:
+    """Pass the sources on, or a failing one where there are none."""
+    empty = True
+    for source in sources:
+        empty = False
+        yield source
+    if empty:
+        yield Source(argument, BadRadiographError(what, remedy))
+
+
+def _pattern(pattern: str) -> Iterator[Source]:
+    # Path.glob takes no absolute pattern.
+    matches = glob.iglob(str(Path(pattern).expanduser()), recursive=True)  # noqa: PTH207
+    for name in sorted(matches):
+        if not Path(name).is_dir():
+            yield Source(name)
+
+
+def _folder(folder: Path) -> Iterator[Source]:
+    try:
+        for entry in _sorted_entries(folder):
+            if entry.is_dir(follow_symlinks=False):
+                yield from _folder(Path(entry.path))
+            elif Path(entry.name).suffix.lower() in SUFFIXES and not Path(entry.path).is_dir():
+                yield Source(entry.path)
+    except OSError as err:
+        what = f"the folder {folder} cannot be read ({err.strerror})"
+        yield Source(
+            str(folder), BadRadiographError(what, "grant this user access, or leave it out")
+        )
+
+
+def _sorted_entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """The entries sorted by name, in memory that does not grow with the folder."""
+    last = ""
+    while True:
+        with os.scandir(folder) as entries:
+            later = (entry for entry in entries if entry.name > last and entry.name[0] != ".")
+            batch = heapq.nsmallest(NAMES_AT_A_TIME, later, key=lambda entry: entry.name)
+        yield from batch
+        if len(batch) < NAMES_AT_A_TIME:
+            return
+        last = batch[-1].name

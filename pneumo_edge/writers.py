@@ -1,0 +1,152 @@
+"""Where outcomes go, one by one: text, JSON, JSON lines, CSV."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Protocol, TextIO
+
+import msgspec
+import typer
+
+from pneumo_edge import render
+from pneumo_edge.errors import PneumoEdgeError
+from pneumo_edge.records import record
+from pneumo_edge.types import Finding, Refusal
+
+Outcome = Finding | Refusal
+
+
+class Writer(Protocol):
+    """Takes each outcome as it comes and keeps none."""
+
+    def write(self, outcome: Outcome) -> None:
+        """Put one outcome out, at once."""
+
+    def close(self) -> None:
+        """Put out what comes last."""
+
+
+class TextWriter:
+    """For a person: a card for one image, a line each and a summary for several."""
+
+    def __init__(self, single: bool) -> None:
+        self._single = single
+        self._glyphs = render.glyphs()
+        self._counts = {"normal": 0, "pneumonia": 0, "refused": 0}
+        self._last: Finding | None = None
+
+    def write(self, outcome: Outcome) -> None:
+        if isinstance(outcome, Refusal):
+            self._counts["refused"] += 1
+            typer.echo(render.error_line(outcome), err=True)
+            return
+        self._counts[outcome.label] += 1
+        self._last = outcome
+        typer.echo(render.card(outcome, self._glyphs) if self._single else render.row(outcome))
+
+    def close(self) -> None:
+        if not self._single:
+            typer.echo("\n" + render.summary(self._counts, self._last))
+        if self._last is not None:
+            typer.echo(("  " if self._single else "") + render.NOTICE)
+
+
+class JsonWriter:
+    """One object for one image; an array, one element at a time, for several."""
+
+    def __init__(self, single: bool) -> None:
+        self._single = single
+        self._separator = "[\n"
+
+    def write(self, outcome: Outcome) -> None:
+        text = msgspec.json.format(msgspec.json.encode(record(outcome)), indent=2).decode()
+        if self._single:
+            typer.echo(text)
+        else:
+            typer.echo(self._separator + text, nl=False)
+            self._separator = ",\n"
+
+    def close(self) -> None:
+        if not self._single:
+            typer.echo("[]" if self._separator == "[\n" else "\n]")
+
+
+class JsonLinesWriter:
+    """One object a line."""
+
+    def write(self, outcome: Outcome) -> None:
+        typer.echo(msgspec.json.encode(record(outcome)))
+
+    def close(self) -> None:
+        """Nothing comes last."""
+
+
+class CsvWriter:
+    """One row an image, columns in the order of the record's fields."""
+
+    def __init__(self, stream: TextIO, members: Sequence[str], owned: bool) -> None:
+        self._stream = stream
+        self._owned = owned
+        self._members = tuple(members)
+        self._rows = csv.writer(stream)
+        head = ["file", "label", "y", "threshold", "operating_point"]
+        votes = [f"{name}_{field}" for name in members for field in ("probability", "ms")]
+        times = ["decode_ms", "prepare_ms", "infer_ms", "total_ms"]
+        self._put([*head, *votes, *times, "engine", "bundle", "error_what", "error_remedy"])
+
+    def write(self, outcome: Outcome) -> None:
+        out = record(outcome)
+        head = [out.file, out.label, out.y, out.threshold, out.operating_point]
+        members = {member.name: member for member in out.members or ()}
+        votes: list[Any] = []
+        for name in self._members:
+            member = members.get(name)
+            votes += [member.probability, member.ms] if member else [None, None]
+        ms = out.ms
+        times = [ms.decode, ms.prepare, ms.infer, ms.total] if ms else [None] * 4
+        error = [out.error.what, out.error.remedy] if out.error else [None] * 2
+        self._put([*head, *votes, *times, out.engine, out.bundle, *error])
+
+    def close(self) -> None:
+        if self._owned:
+            self._stream.close()
+
+    def _put(self, cells: list[Any]) -> None:
+        self._rows.writerow(cells)
+        self._stream.flush()
+
+
+def open_csv(target: str, members: Sequence[str]) -> CsvWriter:
+    """Write CSV to a file, which is replaced, or to standard output where target is "-".
+
+    Raises:
+        PneumoEdgeError: the file cannot be written.
+    """
+    if target == "-":
+        return CsvWriter(sys.stdout, members, owned=False)
+    try:
+        stream = Path(target).open("w", encoding="utf-8", newline="")  # noqa: SIM115 - the writer closes it
+    except OSError as err:
+        raise PneumoEdgeError(
+            f"cannot write {target} ({err.strerror})",
+            "name a file in a folder that you may write to",
+        ) from None
+    return CsvWriter(stream, members, owned=True)
+
+
+@contextmanager
+def together(writers: Sequence[Writer]) -> Iterator[Callable[[Outcome], None]]:
+    """Several writers as one, closed whatever happens, so that a JSON array always ends."""
+    with ExitStack() as stack:
+        for writer in reversed(writers):
+            stack.callback(writer.close)
+
+        def write(outcome: Outcome) -> None:
+            for writer in writers:
+                writer.write(outcome)
+
+        yield write
