@@ -94,8 +94,9 @@ def draw(model: Appearance, shrink: float, rng: np.random.Generator) -> NDArray[
     Returns:
         (224, 224), about 0 to 255; not clipped.
     """
-    scores = rng.normal(size=len(model.deviation)).astype(np.float32) * model.deviation * shrink
-    film: NDArray[np.float32] = model.mean + scores @ model.components
+    deviates = rng.normal(size=len(model.deviation)).astype(np.float32)
+    scores = deviates * model.deviation * np.float32(shrink)
+    film = np.asarray(model.mean + scores @ model.components, dtype=np.float32)
     return film.reshape(SIDE, SIDE)
 
 
@@ -108,6 +109,7 @@ def develop(film: NDArray[np.float32], side: int, rng: np.random.Generator) -> N
         rng: Source of the grain.
     """
     large = cv2.resize(film, (side, side), interpolation=cv2.INTER_CUBIC)
-    grain = cv2.GaussianBlur(rng.normal(size=large.shape).astype(np.float32), (0, 0), 0.7)
-    grain *= GRAIN_SIGMA / float(grain.std())
-    return np.rint(np.clip(large + grain, 0, 255)).astype(np.uint8)
+    white = rng.normal(size=(side, side)).astype(np.float32)
+    grain = cv2.GaussianBlur(white, (0, 0), 0.7)
+    grain *= np.float32(GRAIN_SIGMA) / grain.std()
+    return np.asarray(np.rint(np.clip(large + grain, 0, 255)), dtype=np.uint8)

@@ -26,9 +26,6 @@ class Novelty:
     others_high: float
     """The same, 95th percentile."""
 
-    same_patient_median: float
-    """Of a real film to the most similar one of the same patient, over patients with several films."""
-
     @property
     def is_nobodys(self) -> bool:
         """Whether the drawn film is less like any real one than two patients' films often are."""
@@ -42,21 +39,18 @@ class RealFilms:
         """Compare all pairs once.
 
         Args:
-            films: (n, side * side) square films, any range; at least two patients, one with two films.
+            films: (n, side * side) square films, any range; of at least two patients.
             patients: Their keys, same order.
         """
         thumbs = np.stack([_thumb(film) for film in films])
         self._mean = thumbs.mean(axis=0)
         self._directions = _unit(thumbs - self._mean)
         likeness = self._directions @ self._directions.T
-        np.fill_diagonal(likeness, -np.inf)
         keys = np.unique(np.asarray(patients), return_inverse=True)[1]
-        same = keys[:, None] == keys[None, :]
-        others = np.where(same, -np.inf, likeness).max(axis=1)
-        siblings = np.where(same, likeness, -np.inf).max(axis=1)
+        likeness[keys[:, None] == keys[None, :]] = -np.inf
+        others = likeness.max(axis=1)
         self._others_median = float(np.median(others))
         self._others_high = float(np.percentile(others, 95))
-        self._siblings_median = float(np.median(siblings[np.isfinite(siblings)]))
 
     def novelty(self, film: NDArray[np.float32] | NDArray[np.uint8]) -> Novelty:
         """Compare a drawn film, square and of any size, with every real one."""
@@ -65,7 +59,6 @@ class RealFilms:
             float((self._directions @ direction).max()),
             self._others_median,
             self._others_high,
-            self._siblings_median,
         )
 
 
