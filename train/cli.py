@@ -7,7 +7,9 @@ import typer
 
 from pneumo_edge.errors import MissingExtraError, PneumoEdgeError
 
-app = typer.Typer(help="Train, fuse and evaluate the ensemble on labelled radiographs.", no_args_is_help=True)
+app = typer.Typer(
+    help="Train, fuse and evaluate the ensemble on labelled radiographs.", no_args_is_help=True
+)
 
 Data = Annotated[
     Path | None,
@@ -17,7 +19,9 @@ Data = Annotated[
         "Default: $PNEUMO_EDGE_DATA/kermany, or ../shared/data/kermany.",
     ),
 ]
-RunFolder = Annotated[Path, typer.Option("--run", help="The run's folder; training goes on where it stopped.")]
+RunFolder = Annotated[
+    Path, typer.Option("--run", help="The run's folder; training goes on where it stopped.")
+]
 PatientPattern = Annotated[
     str | None,
     typer.Option(
@@ -53,29 +57,92 @@ def fit(
     run: RunFolder = Path("runs/best"),
     recipe: Annotated[str, typer.Option(help="paper, best, or a JSON file.")] = "best",
     member: Annotated[
-        list[str] | None, typer.Option(help="Train only this one; may be given again. Default: the recipe's.")
+        list[str] | None,
+        typer.Option(help="Train only this one; may be given again. Default: the recipe's."),
     ] = None,
     fold: Annotated[
         list[str] | None,
-        typer.Option(help="Hold out this fold (0, 1, ...), or `all` for none. Default: every fold, then all."),
+        typer.Option(
+            help="Hold out this fold (0, 1, ...), or `all` for none. Default: every fold, then all."
+        ),
     ] = None,
     init: Annotated[
-        str, typer.Option(help="Initial weights: imagenet, none, a .npz or .h5 file, or a folder of them.")
+        str,
+        typer.Option(
+            help="Initial weights: imagenet, none, a .npz or .h5 file, or a folder of them."
+        ),
     ] = "imagenet",
     precision: Annotated[
         str, typer.Option(help="float32 or mixed_bfloat16 (3 to 9 times faster on a CPU with AMX).")
     ] = "float32",
     patient: PatientPattern = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            help="Where the films come from and under what licence; told in the model card."
+        ),
+    ] = None,
 ) -> None:
     """Train the members; stop it at any time, and the same command goes on."""
     from train.session import TrainingOptions, train_members
 
     options = TrainingOptions(
-        run, data_folder(data), recipe, tuple(member or ()), tuple(fold or ()), init, precision, patient
+        run,
+        data_folder(data),
+        recipe,
+        tuple(member or ()),
+        tuple(fold or ()),
+        init,
+        precision,
+        patient,
+        source,
     )
     try:
         train_members(options)
     except KeyboardInterrupt:
         raise PneumoEdgeError(
-            f"stopped; the finished epochs are kept in {run}", "give the same command again to go on"
+            f"stopped; the finished epochs are kept in {run}",
+            "give the same command again to go on",
         ) from None
+
+
+@app.command()
+def fuse(run: RunFolder = Path("runs/best")) -> None:
+    """Fuse the trained members by linear regression, and choose the operating points."""
+    from train.fuse import fuse_run
+    from train.report import print_figures, print_fusion
+    from train.run import Run
+
+    fusion = fuse_run(Run(run))
+    print_fusion(fusion)
+    print_figures(
+        fusion.out_of_fold, f"{fusion.films} out-of-fold films (the fusion was fitted on them)"
+    )
+
+
+@app.command()
+def evaluate(
+    data: Data = None,
+    run: Annotated[
+        Path | None, typer.Option("--run", help="Evaluate the float32 members of this run.")
+    ] = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(
+            "--bundle",
+            help="Evaluate this int8 bundle. Default, without --run: the one that ships.",
+        ),
+    ] = None,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Fail unless the bundle's figures are those of its manifest."),
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option("--json", help="Write the figures to this file.")
+    ] = None,
+    patient: PatientPattern = None,
+) -> None:
+    """Measure a run or a bundle on the test split, with 95 % intervals."""
+    from train.examination import EvaluationOptions, examine
+
+    examine(EvaluationOptions(data_folder(data), run, bundle, check, output, patient))

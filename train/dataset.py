@@ -111,12 +111,16 @@ def list_films(folder: Path, pattern: str = KERMANY) -> tuple[Film, ...]:
     try:
         re.compile(pattern)
     except re.error as err:
-        raise DatasetError(f"patient pattern {pattern!r}: {err}", "pass a regular expression") from None
+        raise DatasetError(
+            f"patient pattern {pattern!r}: {err}", "pass a regular expression"
+        ) from None
     by_name = {child.name.lower(): child for child in folder.iterdir() if child.is_dir()}
     films: list[Film] = []
     for label, name in enumerate(LABELS):
         if name not in by_name:
-            raise DatasetError(f"{folder} has no class folder {name}", f"put the {name} films there")
+            raise DatasetError(
+                f"{folder} has no class folder {name}", f"put the {name} films there"
+            )
         paths = sorted(p for p in by_name[name].rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
         if not paths:
             raise DatasetError(f"{by_name[name]} holds no image", f"put the {name} films there")
@@ -146,7 +150,9 @@ def refuse_contradictions(films: Sequence[Film]) -> None:
             )
 
 
-def refuse_shared_patients(one: Sequence[Film], other: Sequence[Film], names: tuple[str, str]) -> None:
+def refuse_shared_patients(
+    one: Sequence[Film], other: Sequence[Film], names: tuple[str, str]
+) -> None:
     """Refuse a patient on both sides of a split.
 
     Raises:
@@ -176,7 +182,7 @@ def load(films: Sequence[Film], progress: Callable[[int], None] | None = None) -
 
     def one(film: Film) -> NDArray[np.uint8] | str:
         try:
-            return prepare(decode_file(film.path)).pixels[0]
+            return np.asarray(prepare(decode_file(film.path)).pixels[0])
         except PneumoEdgeError as err:
             return err.what
         finally:

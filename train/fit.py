@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +10,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import keras
+import msgspec
 import numpy as np
+from sklearn.metrics import roc_auc_score
 
 from pneumo_edge.errors import RecipeError
 from train.batches import Batches
@@ -27,6 +28,21 @@ ALL = "all"
 
 CHECKPOINT = "checkpoint.keras"
 MODEL = "model.keras"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One training: which member, without which fold, from which weights."""
+
+    name: str
+    """A member of the recipe."""
+    fold: str
+    """Number of the fold to hold out, or "all" to hold out none: then the first fold's films are
+    monitored, though the model has seen them."""
+    init: str
+    """imagenet, none, or a file or folder of weights."""
+    precision: str = "float32"
+    """A Keras dtype policy to train in: float32 or mixed_bfloat16."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +62,7 @@ class Progress:
 
 
 def film_id(film: Film) -> str:
-    """class folder/file name: names a film without a path of the machine."""
+    """Class folder/file name: names a film without a path of the machine."""
     return f"{LABELS[film.label]}/{film.path.name}"
 
 
@@ -84,7 +100,9 @@ def predict(model: Any, dataset: Dataset, batch_size: int = 32) -> Predictions:
 
 def compile_member(model: Any, recipe: Recipe, member: MemberRecipe) -> None:
     """Give a model the recipe's optimizer, loss and metrics."""
-    averaging = {"use_ema": True, "ema_momentum": recipe.ema_momentum} if recipe.ema_momentum else {}
+    averaging = (
+        {"use_ema": True, "ema_momentum": recipe.ema_momentum} if recipe.ema_momentum else {}
+    )
     optimizer: Any
     if recipe.weight_decay:
         optimizer = keras.optimizers.AdamW(
@@ -122,12 +140,12 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no typ
         self._epoch = len(history.epochs)
         self._started = 0.0
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002  # Keras' signature
         """Start the epoch's clock."""
         self._epoch = epoch
         self._started = time.monotonic()
 
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002  # as above
         """Set this step's learning rate."""
         step = self._epoch * self.params["steps"] + batch
         losses = [past.val_loss for past in self.history.epochs]
@@ -143,14 +161,14 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no typ
             )
         name, fold = self.history.member, self.history.fold
         self._report(
-            Progress(name, fold, self._epoch + 1, self._epochs, batch + 1, self.params["steps"], loss)
+            Progress(
+                name, fold, self._epoch + 1, self._epochs, batch + 1, self.params["steps"], loss
+            )
         )
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Record the epoch and checkpoint it: first the weights, then the history that vouches for them."""
         seconds = time.monotonic() - self._started
-        from sklearn.metrics import roc_auc_score  # only now: it is slow to import
-
         swap = self.model.optimizer.use_ema
         if swap:
             _swap_average(self.model)
@@ -170,15 +188,16 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no typ
         )
         self.history.epochs.append(past)
         save_model(self.model, self._folder / CHECKPOINT)
-        self._run.write(str(self._folder.relative_to(self._run.folder) / "history.json"), self.history)
+        self._run.write(
+            str(self._folder.relative_to(self._run.folder) / "history.json"), self.history
+        )
 
 
 def _swap_average(model: Any) -> None:
     """Exchange the weights with their moving averages; twice is nothing."""
-    optimizer = model.optimizer
-    for weight, average in zip(
-        model.trainable_variables, optimizer._model_variables_moving_average, strict=True
-    ):
+    # Keras' SwapEMAWeights reads the same list; there is no public name for it.
+    averages = model.optimizer._model_variables_moving_average  # noqa: SLF001
+    for weight, average in zip(model.trainable_variables, averages, strict=True):
         value = keras.ops.copy(weight.value)
         weight.assign(average)
         average.assign(value)
@@ -194,7 +213,7 @@ def save_model(model: Any, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         model.save(partial)
-        os.replace(partial, path)
+        partial.replace(path)
     except OSError as err:
         partial.unlink(missing_ok=True)
         raise RecipeError(
@@ -203,7 +222,7 @@ def save_model(model: Any, path: Path) -> None:
         ) from err
 
 
-def resume(folder: Path, run: Run, recipe: Recipe, name: str, fold: str) -> tuple[Any, History] | None:
+def resume(folder: Path, run: Run, recipe: Recipe, name: str) -> tuple[Any, History] | None:
     """The checkpoint of an earlier, unfinished training, or None.
 
     Raises:
@@ -220,7 +239,9 @@ def resume(folder: Path, run: Run, recipe: Recipe, name: str, fold: str) -> tupl
     try:
         return keras.models.load_model(folder / CHECKPOINT), history
     except (ValueError, OSError, TypeError) as err:
-        raise RecipeError(f"{folder / CHECKPOINT}: {err}", "remove it to start this member anew") from None
+        raise RecipeError(
+            f"{folder / CHECKPOINT}: {err}", "remove it to start this member anew"
+        ) from None
 
 
 def training_digest(recipe: Recipe, name: str) -> str:
@@ -228,8 +249,6 @@ def training_digest(recipe: Recipe, name: str) -> str:
 
     A run may be lengthened by raising `epochs`, and other members' values do not touch it.
     """
-    import msgspec
-
     member = msgspec.structs.replace(recipe.members[name], epochs=1)
     return msgspec.structs.replace(recipe, members={name: member}).digest
 
@@ -237,7 +256,9 @@ def training_digest(recipe: Recipe, name: str) -> str:
 def start(recipe: Recipe, name: str, init: str) -> tuple[Any, str]:
     """A fresh member with its initial weights, frozen and compiled; and what filled it."""
     member = recipe.members[name]
-    weights: Literal["imagenet"] | None = "imagenet" if init == "imagenet" and name != BASELINE else None
+    weights: Literal["imagenet"] | None = (
+        "imagenet" if init == "imagenet" and name != BASELINE else None
+    )
     model = build_member(name, weights, recipe.dropout, member.strides)
     done = init
     if init not in ("imagenet", "none") and name != BASELINE:
@@ -259,11 +280,8 @@ def fit_member(
     run: Run,
     dataset: Dataset,
     recipe: Recipe,
-    name: str,
-    fold: str,
-    init: str,
+    job: Job,
     report: Callable[[Progress], None],
-    precision: str = "float32",
 ) -> History:
     """Train one member, or go on with it, and predict the films that it did not see.
 
@@ -271,29 +289,26 @@ def fit_member(
         run: Has its `split.json`. Gains checkpoint, history, model and held_out.json of the member.
         dataset: Every film that may be trained on.
         recipe: What to do.
-        name: A member of the recipe.
-        fold: Number of the fold to hold out, or "all" to hold out none: then the first fold's films
-            are monitored, though the model has seen them.
-        init: imagenet, none, or a file or folder of weights.
+        job: Which member, from what.
         report: Called after every batch.
-        precision: A Keras dtype policy to train in: float32 or mixed_bfloat16.
 
     Raises:
         RecipeError: the run's checkpoint is of another recipe, a loss is no number, the disk is full.
     """
+    name, fold = job.name, job.fold
     folder = run.member(name, fold)
     keras.utils.set_random_seed(recipe.seed)
-    keras.config.set_dtype_policy(precision)
+    keras.config.set_dtype_policy(job.precision)
     split = run.split()
     seen, held_out = split_fold(dataset, split.folds[0 if fold == ALL else int(fold)])
     seen = dataset if fold == ALL else seen
-    found = resume(folder, run, recipe, name, fold)
+    found = resume(folder, run, recipe, name)
     if found is not None:
         model, history = found
         # A loaded model trains all layers that were trainable; freezing is not part of the file.
         freeze(model, name, recipe.members[name].frozen_layers)
     else:
-        model, done = start(recipe, name, init)
+        model, done = start(recipe, name, job.init)
         history = History(
             member=name, recipe=training_digest(recipe, name), init=done, fold=fold, epochs=[]
         )

@@ -83,7 +83,9 @@ def build_base(
     if name not in _BASES:
         raise RecipeError(f"no member is called {name!r}", f"name one of {', '.join(_BASES)}")
     try:
-        base = _BASES[name](include_top=False, weights=weights, input_shape=(SIDE, SIDE, 3), name=name)
+        base = _BASES[name](
+            include_top=False, weights=weights, input_shape=(SIDE, SIDE, 3), name=name
+        )
     except Exception as err:  # Keras raises a bare Exception when the download fails
         if weights is None:
             raise

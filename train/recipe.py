@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from pneumo_edge.errors import RecipeError
-from pneumo_edge.manifest import MEMBER_NAMES
+from pneumo_edge.manifest import MEMBER_NAMES, Struct
 
 BASELINE = "cnn"
 """The paper's plain CNN (Fig. 6), trained beside the members and not fused."""
@@ -20,11 +20,7 @@ Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
-class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A frozen record that refuses a field it does not know."""
-
-
-class Plateau(Struct, tag="plateau", tag_field="kind"):
+class Plateau(Struct, frozen=True, tag="plateau", tag_field="kind"):
     """Lower the rate when the monitored loss stops falling (Keras' ReduceLROnPlateau)."""
 
     factor: Positive
@@ -34,13 +30,13 @@ class Plateau(Struct, tag="plateau", tag_field="kind"):
     """Epochs without a new best loss before the rate falls. Not given in the paper."""
 
 
-class Constant(Struct, tag="constant", tag_field="kind"):
+class Constant(Struct, frozen=True, tag="constant", tag_field="kind"):
     """Ramp up, then hold the rate: a run can be lengthened later, and averaging does the annealing."""
 
     warmup_steps: Annotated[int, msgspec.Meta(ge=0)]
 
 
-class MemberRecipe(Struct):
+class MemberRecipe(Struct, frozen=True):
     """How one member is trained."""
 
     learning_rate: Positive
@@ -52,7 +48,7 @@ class MemberRecipe(Struct):
     """ResNet50 only: a stage halves its map in its first 1x1 convolution (Keras) or in its 3x3 one."""
 
 
-class Augmentation(Struct):
+class Augmentation(Struct, frozen=True):
     """Random changes of a training film; a range r draws from [-r, r]."""
 
     rotation_degrees: Annotated[float, msgspec.Meta(ge=0, le=180)]
@@ -73,7 +69,7 @@ class Augmentation(Struct):
     """Probability that one rectangle of 2 to 15 % of the film is filled with its mean."""
 
 
-class Recipe(Struct):
+class Recipe(Struct, frozen=True):
     """A whole run."""
 
     name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]+$")]

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
 from pneumo_edge.errors import RecipeError
-from pneumo_edge.manifest import Figures
-from train.recipe import Recipe, Struct
+from pneumo_edge.manifest import Figures, Struct
+from train.recipe import Recipe
 
 T = TypeVar("T")
 
 
-class Epoch(Struct):
+class Epoch(Struct, frozen=True):
     """One epoch of training."""
 
     epoch: int
@@ -29,7 +28,7 @@ class Epoch(Struct):
     seconds: float
 
 
-class History(Struct):
+class History(Struct, frozen=True):
     """How a member came about."""
 
     member: str
@@ -37,10 +36,10 @@ class History(Struct):
     """Digest of the recipe."""
     init: str
     fold: str
-    epochs: list[Epoch] = []
+    epochs: list[Epoch]
 
 
-class Split(Struct):
+class Split(Struct, frozen=True):
     """Which films were held out of what."""
 
     data: str
@@ -51,9 +50,11 @@ class Split(Struct):
     seed: int
     folds: list[list[str]]
     """For each fold the films that it holds out, as class folder/file name."""
+    source: str = ""
+    """Where the films come from and under what licence, as the user told it; for the model card."""
 
 
-class Predictions(Struct):
+class Predictions(Struct, frozen=True):
     """A model's probabilities, film by film."""
 
     films: list[str]
@@ -63,7 +64,7 @@ class Predictions(Struct):
     probabilities: list[float]
 
 
-class Fusion(Struct):
+class Fusion(Struct, frozen=True):
     """The fusion that linear regression found, and the thresholds that go with it."""
 
     weights: dict[str, float]
@@ -118,7 +119,9 @@ class Run:
         """Which films each fold holds out."""
         return self.read("split.json", Split)
 
-    def read(self, name: str, kind: type[T], remedy: str = "start the run with `pneumo-edge train fit`") -> T:
+    def read(
+        self, name: str, kind: type[T], remedy: str = "start the run with `pneumo-edge train fit`"
+    ) -> T:
         """A JSON file of the run.
 
         Raises:
@@ -139,5 +142,5 @@ class Run:
         text = msgspec.json.format(msgspec.json.encode(value), indent=1)
         partial = path.with_name(path.name + ".partial")
         partial.write_bytes(text + b"\n")
-        os.replace(partial, path)
+        partial.replace(path)
         return path

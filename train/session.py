@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
@@ -12,7 +13,7 @@ from rich.progress import Progress as Bar
 from pneumo_edge.errors import RecipeError
 from train.curves import draw_curves
 from train.dataset import KERMANY, Dataset, folds, load, training_films
-from train.fit import ALL, Progress, film_id, fit_member
+from train.fit import ALL, Job, Progress, film_id, fit_member
 from train.recipe import Recipe, load_recipe
 from train.run import History, Run, Split
 
@@ -31,13 +32,19 @@ class TrainingOptions:
     init: str
     precision: str
     patient: str | None
+    source: str | None
+    """Where the films come from and under what licence; None keeps what the run has."""
 
 
 def read_films(data: Path, pattern: str | None, console: Console) -> Dataset:
     """Decode and prepare all films for training, and say what was skipped."""
     films = training_films(data, pattern if pattern is not None else KERMANY)
     with Bar(
-        TextColumn("reading films"), BarColumn(), MofNCompleteColumn(), console=console, transient=True,
+        TextColumn("reading films"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        console=console,
+        transient=True,
         disable=not console.is_terminal,
     ) as bar:
         task = bar.add_task("", total=len(films))
@@ -77,13 +84,16 @@ def keep_split(run: Run, dataset: Dataset, recipe: Recipe, options: TrainingOpti
         ],
     )
     if (run.folder / "split.json").is_file():
-        if run.split() != split:
+        known = run.split()
+        if msgspec.structs.replace(known, source="") != split:
             raise RecipeError(
                 f"run {run.folder} was started on another data set, patient pattern or split",
                 "name another run folder with --run",
             )
-    else:
-        run.write("split.json", split)
+        split = known
+    if options.source is not None:
+        split = msgspec.structs.replace(split, source=options.source)
+    run.write("split.json", split)
     return split
 
 
@@ -99,7 +109,8 @@ def choose(recipe: Recipe, options: TrainingOptions) -> list[tuple[str, str]]:
     for name in members:
         if name not in recipe.members:
             raise RecipeError(
-                f"recipe {recipe.name} has no member {name!r}", f"name one of {', '.join(recipe.members)}"
+                f"recipe {recipe.name} has no member {name!r}",
+                f"name one of {', '.join(recipe.members)}",
             )
     for fold in chosen:
         if fold not in known:
@@ -124,41 +135,40 @@ def train_members(options: TrainingOptions) -> list[History]:
     run.write("recipe.json", recipe)
     histories = []
     for name, fold in pairs:
-        history = _train_one(run, dataset, recipe, name, fold, options, console)
+        job = Job(name, fold, options.init, options.precision)
+        history = _train_one(run, dataset, recipe, job, console)
         draw_curves(history, run.member(name, fold) / "curves.png")
         histories.append(history)
     return histories
 
 
-def _train_one(
-    run: Run,
-    dataset: Dataset,
-    recipe: Recipe,
-    name: str,
-    fold: str,
-    options: TrainingOptions,
-    console: Console,
-) -> History:
+def _train_one(run: Run, dataset: Dataset, recipe: Recipe, job: Job, console: Console) -> History:
     """One member on one fold, with a bar on a terminal and a line per epoch anywhere."""
+    title = f"{job.name}, fold {job.fold}"
     with Bar(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-        TextColumn("loss {task.fields[loss]:.4f}"), console=console, disable=not console.is_terminal,
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("loss {task.fields[loss]:.4f}"),
+        console=console,
+        disable=not console.is_terminal,
         transient=True,
     ) as bar:
-        task = bar.add_task(f"{name}, fold {fold}", total=None, loss=float("nan"))
+        task = bar.add_task(title, total=None, loss=float("nan"))
 
         def show(at: Progress) -> None:
             done = (at.epoch - 1) * at.batches + at.batch
             bar.update(task, total=at.epochs * at.batches, completed=done, loss=at.loss)
             if at.batch == at.batches and not console.is_terminal:
-                console.print(f"{name}, fold {fold}: epoch {at.epoch}/{at.epochs}, loss {at.loss:.4f}")
+                console.print(f"{title}: epoch {at.epoch}/{at.epochs}, loss {at.loss:.4f}")
 
-        history = fit_member(run, dataset, recipe, name, fold, options.init, show, options.precision)
+        history = fit_member(run, dataset, recipe, job, show)
     last = history.epochs[-1]
     console.print(
-        f"{name}, fold {fold}: {len(history.epochs)} epochs in "
-        f"{sum(e.seconds for e in history.epochs) / 60:.1f} min; held-out AUC {last.val_auc:.4f}, "
-        f"accuracy {last.val_accuracy:.4f} on {'seen' if fold == ALL else 'unseen'} films "
+        f"{title}: {len(history.epochs)} epochs in "
+        f"{sum(e.seconds for e in history.epochs) / 60:.1f} min; AUC {last.val_auc:.4f}, "
+        f"accuracy {last.val_accuracy:.4f} on {'seen' if job.fold == ALL else 'held-out'} films "
         f"(init {history.init})"
     )
     return history

@@ -58,7 +58,9 @@ def load_npz(base: Any, path: Path) -> list[str]:
     try:
         file = np.load(path, allow_pickle=False)
     except (OSError, ValueError) as err:
-        raise RecipeError(f"{path} cannot be read as .npz: {err}", "pass another weights file") from None
+        raise RecipeError(
+            f"{path} cannot be read as .npz: {err}", "pass another weights file"
+        ) from None
     with file:
         for layer in base.layers:
             values = {w.path: _array(file, f"{layer.name}/{w.name}") for w in layer.weights}
@@ -78,7 +80,9 @@ def load_npz(base: Any, path: Path) -> list[str]:
                 weight.assign(value)
             filled.append(layer.name)
     if not filled:
-        raise RecipeError(f"{path} has no layer of {base.name}", "pass the weights of this architecture")
+        raise RecipeError(
+            f"{path} has no layer of {base.name}", "pass the weights of this architecture"
+        )
     return filled
 
 
@@ -97,12 +101,12 @@ def initialise(model: Any, name: str, source: str) -> str:
     Raises:
         RecipeError: the file is missing or of another architecture.
     """
-    path: Path | None = Path(source)
-    assert path is not None
+    path = Path(source)
     if path.is_dir():
-        path = find(path, name)
-        if path is None:
+        fitting = find(path, name)
+        if fitting is None:
             return f"none: no file for {name} in the folder"
+        path = fitting
     if not path.is_file():
         raise RecipeError(f"no weights file {source}", "pass imagenet, none, a file or a folder")
     base = base_of(model, name)

@@ -1,0 +1,157 @@
+"""The model card: a bundle's manifest as a page that a person can read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pneumo_edge.manifest import Figures, Manifest, Measure
+
+_MEASURES = ("accuracy", "auc", "sensitivity", "specificity", "f1")
+_HEADINGS = ("accuracy", "AUC", "sensitivity (recall)", "specificity", "F1")
+
+_INTRODUCTION = """\
+# Model card: pneumo-edge ensemble
+
+Four convolutional networks (VGG16, VGG19, ResNet50, Xception), quantized to int8 and fused by linear
+regression, look at one frontal chest radiograph and say `normal` or `pneumonia`. The method is that of
+T. Zhong, H. Wen, Z. Cao, X. Zou, Q. Tang, W. Wang, "Pneumonia Image Recognition Based on Transfer Learning".
+
+**This is not a medical device.** It has not been cleared by any authority or tried in a clinic. It may
+help to sort films for a reader; it must not decide on a patient.
+"""
+
+_LIMITS = """\
+## What it cannot do
+
+- It knows two answers. It was never shown a film of anything else, and says `normal` or `pneumonia` of
+  a hand, of a receipt and of tuberculosis alike. This version has no gate that refuses such a picture.
+- It was trained on frontal films of children of one to five years from one hospital. Adults, other
+  hospitals, other detectors, lateral views and photographs of films were not part
+  of it, and a drop there is to be expected.
+- The test films differ in look from the training films. Operating points were chosen on training
+  films alone, so sensitivity and specificity on new films move away from what was aimed at; the tables show how far.
+- It does not show where it sees something, and gives no cause: bacterial and viral pneumonia are one class.
+- y is a fused score, not a calibrated probability.
+- Labels come from the data set. Its readers can be wrong, and the model learns that too.
+"""
+
+
+def render_card(manifest: Manifest) -> str:
+    """The model card of a bundle, in Markdown.
+
+    Args:
+        manifest: With figures on the test split, float32 and int8.
+
+    Returns:
+        A page whose every figure is one of the manifest's.
+    """
+    parts = [
+        _INTRODUCTION,
+        _contents(manifest),
+        _data(manifest.provenance),
+        _test_figures(manifest),
+        _parity(manifest),
+        _LIMITS,
+    ]
+    return "\n".join(parts)
+
+
+def _contents(manifest: Manifest) -> str:
+    terms = " + ".join(f"{member.weight:.4f} {member.name}" for member in manifest.members)
+    points = "\n".join(
+        f"| `{name}` | {threshold:.4f} | {_POINTS.get(name, 'set by hand')} |"
+        for name, threshold in manifest.operating_points.items()
+    )
+    return f"""\
+## The bundle
+
+Made on {manifest.created}; id `{manifest.id}`.
+
+y = {terms} + {manifest.bias:.4f}, where each name stands for that member's probability of pneumonia.
+
+| operating point | pneumonia where y is above | chosen |
+| --- | --- | --- |
+{points}
+"""
+
+
+_POINTS = {
+    "paper": "the paper's threshold",
+    "balanced": "largest mean of sensitivity and specificity on out-of-fold training films",
+    "screening": "sensitivity of at least 0.98 on out-of-fold training films",
+}
+
+
+def _data(provenance: dict[str, Any]) -> str:
+    data, recipe, fusion = (provenance[key] for key in ("data", "recipe", "fusion"))
+    rows = "\n".join(
+        f"| {name} | {m['init']} | {m['frozen_layers']} | {m['learning_rate']:g} | {m['epochs']} | {m['minutes']} |"
+        for name, m in provenance["members"].items()
+    )
+    source = f" {data['source']}" if data["source"] else ""
+    return f"""\
+## How it was trained
+
+Data set `{data["name"]}`: {data["films"]} films of {data["patients"]} patients ({data["normal"]} normal,
+{data["pneumonia"]} pneumonia).{source} Cut into {data["folds"]} folds by patient. Recipe `{recipe["name"]}` (digest
+`{recipe["digest"][:12]}`, seed {recipe["seed"]}). The fusion and the operating points come from {fusion["films"]} films
+that the members had not seen (fold {", ".join(fusion["folds"])}). The test split was
+used for nothing but the tables below.
+
+| member | initial weights | frozen layers | learning rate | epochs | minutes |
+| --- | --- | --- | --- | --- | --- |
+{rows}
+"""
+
+
+def _cell(measure: Measure) -> str:
+    return f"{measure.value:.4f} ({measure.low:.4f} to {measure.high:.4f})"
+
+
+def _row(row: Figures) -> str:
+    cells = " | ".join(_cell(getattr(row, name)) for name in _MEASURES)
+    return f"| {row.subject} | {row.precision} | {row.operating_point} | {cells} |"
+
+
+def _test_figures(manifest: Manifest) -> str:
+    rows = [row for row in manifest.figures if row.split == "test"]
+    if not rows:
+        return "## Figures\n\nNot measured: the data folder had no test split.\n"
+    rows.sort(key=lambda row: (_SUBJECTS.index(row.subject), row.operating_point, row.precision))
+    heading = " | ".join(_HEADINGS)
+    lines = "\n".join(_row(row) for row in rows)
+    return f"""\
+## Figures on the test split
+
+{rows[0].n} films. In brackets the 95 % interval, from 1000 bootstrap draws of whole patients. Members are
+read at 0.5. Recompute the int8 rows from the bundle with `pneumo-edge train evaluate --bundle BUNDLE --data DATA`.
+
+| model | precision | operating point | {heading} |
+| --- | --- | --- | {" | ".join("---" for _ in _HEADINGS)} |
+{lines}
+"""
+
+
+_SUBJECTS = ("fused", "vgg16", "vgg19", "resnet50", "xception", "cnn")
+
+
+def _parity(manifest: Manifest) -> str:
+    if not manifest.parity:
+        return ""
+    lines = "\n".join(
+        f"| {row.subject} | {row.mean_abs_dp:.4f} | {row.worst_abs_dp:.4f} "
+        f"| {row.auc_float:.4f} | {row.auc_int8:.4f} | "
+        + ", ".join(f"{point} {count}" for point, count in row.flips.items())
+        + " |"
+        for row in manifest.parity
+    )
+    return f"""\
+## What quantization changed
+
+int8 against float32 Keras on the same {manifest.parity[0].n} prepared films: how far a
+probability (for `fused`: y) moved, and how many labels flipped.
+
+| model | mean change | worst change | AUC float32 | AUC int8 | labels flipped |
+| --- | --- | --- | --- | --- | --- |
+{lines}
+"""

@@ -1,0 +1,121 @@
+"""One `train evaluate`: a run or a bundle on the test split, shown, written and checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.progress import track
+
+from pneumo_edge.bundle import Bundle, load_bundle
+from pneumo_edge.engines import choose
+from pneumo_edge.ensemble import Ensemble
+from pneumo_edge.errors import BundleError, RecipeError
+from pneumo_edge.manifest import Figures
+from train.dataset import KERMANY, Dataset, refuse_shared_patients, training_films
+from train.evaluate import TEST, evaluate_bundle, evaluate_float, load_test_split
+from train.report import print_figures
+from train.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationOptions:
+    """What the command line asked for."""
+
+    data: Path
+    run: Path | None
+    bundle: Path | None
+    check: bool
+    output: Path | None
+    patient: str | None
+
+
+def differences(measured: list[Figures], claimed: list[Figures]) -> list[str]:
+    """Where a bundle's manifest says something else than was measured, as sentences."""
+    wanted = {(row.subject, row.operating_point): row for row in claimed}
+    found = []
+    for row in measured:
+        key = (row.subject, row.operating_point)
+        if key not in wanted:
+            found.append(f"the manifest has no figures of {row.subject} at {row.operating_point}")
+        elif wanted[key] != row:
+            found.append(
+                f"{row.subject} at {row.operating_point}: measured accuracy {row.accuracy.value}, "
+                f"AUC {row.auc.value}; the manifest says {wanted[key].accuracy.value}, {wanted[key].auc.value}"
+            )
+    return found
+
+
+def _check(bundle: Bundle, measured: list[Figures]) -> None:
+    """Compare with the manifest, whose figures the model card prints.
+
+    Raises:
+        BundleError: they differ.
+    """
+    claimed = [
+        row for row in bundle.manifest.figures if row.precision == "int8" and row.split == TEST
+    ]
+    wrong = differences(measured, claimed)
+    if wrong:
+        raise BundleError(
+            f"bundle {bundle.id} does not measure as it claims: {'; '.join(wrong)}",
+            "check that this is the data set of the model card; else convert the run again",
+        )
+    Console(stderr=True).print(
+        f"bundle {bundle.id}: all {len(measured)} rows equal the manifest's and the model card's"
+    )
+
+
+def _measure_bundle(options: EvaluationOptions, dataset: Dataset) -> tuple[Bundle, list[Figures]]:
+    console = Console(stderr=True)
+    bundle = load_bundle(options.bundle)
+    engine = choose("cpu")
+    ensemble = Ensemble(bundle, engine, threads=1)
+    bar = iter(
+        track(
+            range(len(dataset)),
+            "scoring",
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+    )
+
+    def step(_: int) -> None:
+        next(bar)
+
+    rows = evaluate_bundle(bundle, ensemble, dataset, step)
+    return bundle, rows
+
+
+def examine(options: EvaluationOptions) -> list[Figures]:
+    """Measure what the options name; see `pneumo-edge train evaluate --help`.
+
+    Raises:
+        PneumoEdgeError: bad data, run or bundle; or --check found a difference.
+    """
+    if options.check and options.run is not None:
+        raise RecipeError(
+            "--check compares a bundle with its manifest", "leave out --run, or --check"
+        )
+    pattern = options.patient if options.patient is not None else KERMANY
+    dataset = load_test_split(options.data, pattern)
+    if (options.data / "train").is_dir():
+        refuse_shared_patients(
+            training_films(options.data, pattern), dataset.films, ("train", TEST)
+        )
+    rows: list[Figures] = []
+    bundle = None
+    if options.run is not None:
+        rows += evaluate_float(Run(options.run), dataset)
+    if options.bundle is not None or options.run is None:
+        bundle, measured = _measure_bundle(options, dataset)
+        rows += measured
+    print_figures(rows, f"{len(dataset)} test films, 95 % intervals by patient")
+    if options.output is not None:
+        options.output.write_bytes(msgspec.json.format(msgspec.json.encode(rows)) + b"\n")
+    if options.check and bundle is not None:
+        _check(bundle, rows)
+    return rows

@@ -1,0 +1,156 @@
+"""Fuse the members by linear regression, and choose the operating points; test films are not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LinearRegression
+
+from pneumo_edge.errors import RecipeError
+from pneumo_edge.manifest import MEMBER_NAMES, Figures
+from train.fit import ALL
+from train.metrics import Scored, figures
+from train.run import Fusion, Predictions, Run
+
+PAPER_THRESHOLD = 0.5
+"""Pneumonia where y > 0.5 (the paper)."""
+
+SCREENING_SENSITIVITY = 0.98
+"""What the screening point must reach on out-of-fold films."""
+
+
+def linear_fusion(
+    probabilities: NDArray[np.float64], labels: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], float]:
+    """Fit y = a1 x1 + a2 x2 + a3 x3 + a4 x4 + b by ordinary least squares.
+
+    Args:
+        probabilities: (n, members), of films that the members were not trained on.
+        labels: (n,) of 0 and 1.
+
+    Returns:
+        (a, b).
+
+    Source: the paper's section on fusion.
+    """
+    model = LinearRegression().fit(probabilities, labels)
+    return np.asarray(model.coef_, dtype=np.float64), float(model.intercept_)
+
+
+def candidate_thresholds(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Half-way between each two neighbouring scores, ascending: every split that a threshold can make."""
+    distinct = np.unique(scores)
+    if len(distinct) < 2:
+        raise RecipeError(
+            f"every film has the score {scores[0]:.4f}", "train the members before fusing them"
+        )
+    return (distinct[1:] + distinct[:-1]) / 2
+
+
+def balanced_threshold(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    """The threshold with the largest mean of sensitivity and specificity (Youden's index).
+
+    Where several are equal, the middle one of them.
+    """
+    cuts = candidate_thresholds(scores)
+    ill, well = np.sort(scores[labels == 1]), np.sort(scores[labels == 0])
+    sensitivity = 1 - np.searchsorted(ill, cuts, side="right") / len(ill)
+    specificity = np.searchsorted(well, cuts, side="right") / len(well)
+    youden = sensitivity + specificity
+    best = np.flatnonzero(np.isclose(youden, youden.max()))
+    return float(cuts[best[len(best) // 2]])
+
+
+def screening_threshold(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    """The highest threshold at which 98 % of the pneumonia films lie above it."""
+    cuts = candidate_thresholds(scores)
+    ill = np.sort(scores[labels == 1])
+    sensitivity = 1 - np.searchsorted(ill, cuts, side="right") / len(ill)
+    enough = np.flatnonzero(sensitivity >= SCREENING_SENSITIVITY)
+    if len(enough) == 0:  # even the lowest cut loses too many: take everything for ill
+        return float(scores.min()) - 1e-6
+    return float(cuts[enough[-1]])
+
+
+def join(
+    members: Mapping[str, Sequence[Predictions]],
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.str_]]:
+    """Line up the members' predictions of the same films.
+
+    Returns:
+        Probabilities (n, members), labels (n,), patients (n,).
+
+    Raises:
+        RecipeError: two members predicted different films.
+    """
+    columns, films, labels, patients = [], None, [], []
+    for name, parts in members.items():
+        here = [film for part in parts for film in part.films]
+        if films is not None and here != films:
+            raise RecipeError(
+                f"{name} was evaluated on other films than the members before it",
+                "train every member on the same run's folds",
+            )
+        films = here
+        columns.append([p for part in parts for p in part.probabilities])
+        labels = [label for part in parts for label in part.labels]
+        patients = [patient for part in parts for patient in part.patients]
+    return np.array(columns, dtype=np.float64).T, np.array(labels), np.array(patients)
+
+
+def out_of_fold(run: Run) -> tuple[dict[str, list[Predictions]], list[str]]:
+    """The members' predictions of films they did not see, and the folds that all of them finished.
+
+    Raises:
+        RecipeError: a member is missing, or no fold is finished by all four.
+    """
+    finished = []
+    for name in MEMBER_NAMES:
+        run.model_path(name)
+        finished.append({fold for fold in run.folds_of(name) if fold != ALL})
+    common = sorted(set.intersection(*finished), key=int)
+    if not common:
+        raise RecipeError(
+            f"no fold of {run.folder} is finished by all four members",
+            "run `pneumo-edge train fit --fold 0` to its end",
+        )
+    parts = {
+        name: [run.read(f"{name}/fold-{fold}/held_out.json", Predictions) for fold in common]
+        for name in MEMBER_NAMES
+    }
+    return parts, common
+
+
+def fuse_run(run: Run) -> Fusion:
+    """Fit the fusion of a run and write its `fusion.json`.
+
+    Raises:
+        RecipeError: see `out_of_fold`.
+    """
+    parts, common = out_of_fold(run)
+    probabilities, labels, patients = join(parts)
+    weights, bias = linear_fusion(probabilities, labels)
+    y = probabilities @ weights + bias
+    points = {
+        "paper": PAPER_THRESHOLD,
+        "balanced": round(balanced_threshold(y, labels), 6),
+        "screening": round(screening_threshold(y, labels), 6),
+    }
+    rows: list[Figures] = figures(
+        "fused", "float32", "out of fold", Scored(y, labels, patients), points
+    )
+    for name, column in zip(MEMBER_NAMES, probabilities.T, strict=True):
+        scored = Scored(column, labels, patients)
+        rows += figures(name, "float32", "out of fold", scored, {"paper": PAPER_THRESHOLD})
+    fusion = Fusion(
+        weights=dict(zip(MEMBER_NAMES, (float(w) for w in weights), strict=True)),
+        bias=bias,
+        operating_points=points,
+        films=len(labels),
+        folds=common,
+        out_of_fold=rows,
+    )
+    run.write("fusion.json", fusion)
+    return fusion

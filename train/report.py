@@ -1,0 +1,41 @@
+"""Figures on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from pneumo_edge.manifest import Figures, Measure
+from train.run import Fusion
+
+_MEASURES = ("accuracy", "auc", "sensitivity", "specificity", "f1")
+
+
+def _cell(measure: Measure) -> str:
+    return f"{measure.value:.3f} ({measure.low:.3f}-{measure.high:.3f})"
+
+
+def print_figures(rows: Sequence[Figures], title: str) -> None:
+    """A table with a row per model and operating point; 95 % intervals in brackets."""
+    table = Table(title=title, title_justify="left")
+    for heading in ("model", "precision", "operating point", *_MEASURES):
+        table.add_column(heading)
+    for row in rows:
+        point = f"{row.operating_point} > {row.threshold:.3f}"
+        table.add_row(
+            row.subject, row.precision, point, *(_cell(getattr(row, m)) for m in _MEASURES)
+        )
+    # A program that reads a pipe gets whole rows, not rows that are folded at 80 columns.
+    width = None if Console().is_terminal else 150
+    Console(width=width).print(table)
+
+
+def print_fusion(fusion: Fusion) -> None:
+    """The fusion as a formula, and its operating points."""
+    terms = " + ".join(f"{weight:.4f} {name}" for name, weight in fusion.weights.items())
+    console = Console(width=None if Console().is_terminal else 150)
+    console.print(f"y = {terms} + {fusion.bias:.4f}")
+    for name, threshold in fusion.operating_points.items():
+        console.print(f"{name}: pneumonia where y > {threshold:.4f}")
