@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from pneumo_edge.errors import MissingExtraError, PneumoEdgeError
+from train import samples
 
 app = typer.Typer(
     help="Train, fuse and evaluate the ensemble on labelled radiographs.", no_args_is_help=True
@@ -146,3 +147,6 @@ def evaluate(
     from train.examination import EvaluationOptions, examine
 
     examine(EvaluationOptions(data_folder(data), run, bundle, check, output, patient))
+
+
+app.command("samples")(samples.command)
