@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from pneumo_edge import engines, progress, sources, writers
-from pneumo_edge.bundle import Bundle, load_bundle
+from pneumo_edge.bundle import Bundle
 from pneumo_edge.ensemble import Ensemble
 from pneumo_edge.screening import Screener
 from pneumo_edge.types import Refusal
@@ -33,8 +33,8 @@ class Request:
     threads: int
     """1 to the cores of the machine."""
 
-    bundle: Path | None
-    """None for the one that ships."""
+    bundle: Future[Bundle]
+    """May still be loading."""
 
 
 def run(request: Request) -> bool:
@@ -46,7 +46,7 @@ def run(request: Request) -> bool:
     Raises:
         PneumoEdgeError: the bundle, the engine or the CSV file cannot be used.
     """
-    bundle = load_bundle(request.bundle)
+    bundle = request.bundle.result()
     bundle.threshold(request.operating_point)  # refused before the models are loaded
     ensemble = Ensemble(bundle, engines.choose(request.engine), request.threads)
     screener = Screener(ensemble, request.operating_point)

@@ -6,10 +6,9 @@ import hashlib
 import json
 import math
 import os
-import zipfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -17,8 +16,7 @@ from typing import IO, Any
 import msgspec
 
 from pneumo_edge.errors import BundleError
-from pneumo_edge.manifest import MEMBER_NAMES, SCHEMA_VERSION, Manifest
-from pneumo_edge.types import SIDE
+from pneumo_edge.manifest import MEMBER_NAMES, SCHEMA_VERSION, SIDE, Manifest
 
 ENVIRONMENT = "PNEUMO_EDGE_BUNDLE"
 """Names another bundle than the one that ships, for every command."""
@@ -101,6 +99,14 @@ def load_bundle(path: Path | None = None) -> Bundle:
     return Bundle(path, manifest, prefix)
 
 
+def load_ahead(path: Path | None) -> Future[Bundle]:
+    """Start `load_bundle` on another thread; the result raises what that raises."""
+    pool = ThreadPoolExecutor(1)
+    opening = pool.submit(load_bundle, path)
+    pool.shutdown(wait=False)
+    return opening
+
+
 def _prefix(path: Path) -> str:
     """Empty for a folder; for a .zip the folder inside it that holds the manifest."""
     if path.is_dir():
@@ -109,6 +115,8 @@ def _prefix(path: Path) -> str:
         raise BundleError(
             f"there is no bundle at {path}", "name a bundle's folder or .zip with --bundle"
         )
+    import zipfile  # as in _zipped
+
     try:
         with zipfile.ZipFile(path) as archive:
             names = [name for name in archive.namelist() if Path(name).name == MANIFEST]
@@ -193,18 +201,29 @@ def _blocks(path: Path, name: str, limit: int = MAX_FILE_BYTES) -> Iterator[byte
     """A file of the bundle, block by block, from the folder or the .zip."""
     size = 0
     try:
-        with ExitStack() as stack:
-            if path.is_dir():
-                stream: IO[bytes] = stack.enter_context((path / name).open("rb", buffering=0))
-            else:
-                stream = stack.enter_context(stack.enter_context(zipfile.ZipFile(path)).open(name))
+        opened = (path / name).open("rb", buffering=0) if path.is_dir() else _zipped(path, name)
+        with opened as stream:
             while block := stream.read(_BLOCK):
                 size += len(block)
                 if size > limit:
                     raise BundleError(f"{path / name} has more than {limit} bytes", _AGAIN)
                 yield block
-    except (FileNotFoundError, KeyError):
+    except FileNotFoundError:
         raise BundleError(f"{path / name} is missing", _AGAIN) from None
-    except (OSError, zipfile.BadZipFile, RuntimeError, EOFError, ValueError) as err:
-        reason = getattr(err, "strerror", None) or err
-        raise BundleError(f"{path / name} cannot be read ({reason})", _AGAIN) from None
+    except OSError as err:
+        raise BundleError(f"{path / name} cannot be read ({err.strerror or err})", _AGAIN) from None
+
+
+@contextmanager
+def _zipped(path: Path, name: str) -> Iterator[IO[bytes]]:
+    """A file inside a .zip, whose failures become those that a file of a folder has."""
+    import zipfile  # costs a hundredth of a second, and the bundle that ships is a folder
+    import zlib
+
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(name) as stream:
+            yield stream
+    except KeyError:
+        raise FileNotFoundError(name) from None
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError) as err:
+        raise OSError(str(err)) from None

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from enum import Enum
-from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from pneumo_edge import render, threads
+from pneumo_edge import bundle_cli, render, threads
 from pneumo_edge.errors import MissingExtraError, PneumoEdgeError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoints
 
 GROUP = "pneumo_edge.commands"
 """Entry points of the other stages' commands."""
@@ -43,12 +45,34 @@ class Commands(TyperGroup):
             return own
         for entry in _entries():
             if entry.name == cmd_name:
-                return typer.main.get_command(entry.load())
+                try:
+                    return typer.main.get_command(entry.load())
+                except ModuleNotFoundError as err:
+                    return _absent(cmd_name, err)
         return None
 
 
-def _entries() -> metadata.EntryPoints:
+def _entries() -> EntryPoints:
+    from importlib import metadata  # a twentieth of a second that `infer` has no need of
+
     return metadata.entry_points(group=GROUP)
+
+
+def _absent(name: str, reason: ModuleNotFoundError) -> Any:
+    """A command that says, once it is called, what it lacks; until then it can be listed."""
+    extra = EXTRAS.get((reason.name or "").partition(".")[0])
+    stub = typer.Typer()
+
+    @stub.command(
+        name,
+        help=f"Needs pneumo-edge[{extra}]." if extra else "Not installed.",
+        context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+        add_help_option=False,
+    )
+    def missing() -> None:
+        raise reason
+
+    return typer.main.get_command(stub)
 
 
 app = typer.Typer(
@@ -57,6 +81,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+app.add_typer(bundle_cli.app, name="bundle")
 
 
 class OperatingPoint(str, Enum):
@@ -77,6 +104,8 @@ class EngineChoice(str, Enum):
 
 def _version(asked: bool) -> None:
     if asked:
+        from importlib import metadata
+
         typer.echo(f"pneumo-edge {metadata.version('pneumo-edge')}")
         raise typer.Exit
 
@@ -114,7 +143,7 @@ ThreadsOption = Annotated[
 
 
 @app.command()
-def infer(  # noqa: PLR0917 - typer passes every one by keyword
+def infer(
     images: Annotated[
         list[str],
         typer.Argument(
@@ -141,6 +170,10 @@ def infer(  # noqa: PLR0917 - typer passes every one by keyword
     """Screen images. Exit code 1 if any of them could not be read."""
     if json + jsonl + (csv == "-") > 1:
         raise typer.BadParameter("--json, --jsonl and --csv - all want standard output; choose one")
+    from pneumo_edge import bundle as bundles
+
+    # The hashes are checked on another core while numpy, OpenCV and the engine are imported.
+    opening = bundles.load_ahead(bundle)
     from pneumo_edge import batch
 
     request = batch.Request(
@@ -150,9 +183,28 @@ def infer(  # noqa: PLR0917 - typer passes every one by keyword
         operating_point=operating_point.value,
         engine=engine.value,
         threads=cores or threads.available(),
-        bundle=bundle,
+        bundle=opening,
     )
     if not batch.run(request):
+        raise typer.Exit(1)
+
+
+@app.command()
+def doctor(
+    json: Annotated[bool, typer.Option("--json", help="One JSON object per check.")] = False,
+    engine: EngineOption = EngineChoice.auto,
+    bundle: BundleOption = None,
+) -> None:
+    """Check this installation, with a remedy for what is wrong. Exit code 1 if anything fails."""
+    import msgspec
+
+    from pneumo_edge import doctor as examiner
+
+    failed = False
+    for check in examiner.examine(bundle, engine.value):
+        failed = failed or check.state == "fail"
+        typer.echo(msgspec.json.encode(check) if json else render.check(check))
+    if failed:
         raise typer.Exit(1)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pneumo_edge import native_stderr
 from pneumo_edge.errors import BundleError, EngineError, MissingExtraError
 from pneumo_edge.types import SIDE
 
@@ -55,17 +55,23 @@ class Engine(Protocol):
 class EngineKind:
     """An engine that may be installed or not."""
 
-    name: str
+    name: EngineName
     module: str
     """Where its Interpreter lives."""
     distribution: str
     remedy: str
     """How to get it."""
 
+    def installed(self) -> bool:
+        """Whether it can be imported, without doing so."""
+        return importlib.util.find_spec(self.module.partition(".")[0]) is not None
+
     def version(self) -> str | None:
-        """The installed version, None where it is absent. Imports nothing."""
-        if importlib.util.find_spec(self.module.partition(".")[0]) is None:
+        """The installed version, None where it is absent."""
+        if not self.installed():
             return None
+        from importlib import metadata  # costs what a twentieth of a verdict may take
+
         try:
             return metadata.version(self.distribution)
         except metadata.PackageNotFoundError:
@@ -92,13 +98,13 @@ def choose(name: EngineName) -> Engine:
         EngineError: it is installed and cannot be imported.
     """
     for kind in KINDS:
-        if name == kind.name or (name == "auto" and kind.version() is not None):
+        if name == kind.name or (name == "auto" and kind.installed()):
             return _import(kind)
     raise MissingExtraError("no inference engine is installed", f"run: {KINDS[0].remedy}")
 
 
 def _import(kind: EngineKind) -> Engine:
-    if kind.version() is None:
+    if not kind.installed():
         raise MissingExtraError(f"the engine {kind.name} is not installed", f"run: {kind.remedy}")
     try:
         interpreter = importlib.import_module(kind.module).Interpreter
@@ -121,7 +127,9 @@ class _InterpreterEngine:
         return _Backbone(self._load(model, label, threads), label)
 
     def head(self, model: Path | bytes, label: str) -> Head:
-        return _Head(self._load(model, label, 1), label)
+        # The first model that is loaded makes LiteRT announce its delegate.
+        with native_stderr.captured():
+            return _Head(self._load(model, label, 1), label)
 
     def _load(self, model: Path | bytes, label: str, threads: int) -> Any:
         source = (

@@ -33,10 +33,13 @@ class Ensemble:
     """A bundle's members on one engine. Not thread-safe: make one for each thread."""
 
     def __init__(self, bundle: Bundle, engine: Engine, threads: int) -> None:
-        """Load every member, `threads` of them at a time, and check the head against the manifest.
+        """Load the head and check it, and start to load the members in their order.
+
+        The engine holds the interpreter lock while it packs weights and releases it while it runs:
+        so one thread loads the next member while another runs the one before.
 
         Raises:
-            BundleError: a model cannot be loaded, or the head fuses by other weights.
+            BundleError: the head cannot be loaded, or fuses by other weights than the manifest's.
         """
         self.bundle = bundle
         self.engine = engine
@@ -47,18 +50,28 @@ class Ensemble:
             label = str(bundle.path / files[name])
             return engine.backbone(bundle.model(files[name]), label, threads)
 
-        order = bundle.manifest.evaluation_order
-        with ThreadPoolExecutor(min(threads, len(order))) as pool:
-            self._backbones = dict(zip(order, pool.map(load, order), strict=True))
         head = bundle.manifest.head
         self._head = engine.head(bundle.model(head), str(bundle.path / head))
         self._check_fusion()
+        pool = ThreadPoolExecutor(1)
+        order = bundle.manifest.evaluation_order
+        self._backbones = {name: pool.submit(load, name) for name in order}
+        pool.shutdown(wait=False)
 
-    def score(self, tensor: InputTensor) -> Votes:
-        """Run every member and fuse.
+    def wait(self) -> None:
+        """Return when every member is loaded.
 
         Raises:
-            BundleError: a member or the fusion yields a value that is not finite.
+            BundleError: one of them cannot be loaded.
+        """
+        for backbone in self._backbones.values():
+            backbone.result()
+
+    def score(self, tensor: InputTensor) -> Votes:
+        """Run every member, each as soon as it is loaded, and fuse.
+
+        Raises:
+            BundleError: a member cannot be loaded, or a member or the fusion yields a value that is not finite.
         """
         pixels = (tensor.pixels ^ 0x80).view(np.int8)  # uint8 minus 128
         scores = tuple(self._vote(name, pixels) for name in self.bundle.manifest.evaluation_order)
@@ -70,8 +83,9 @@ class Ensemble:
     def _vote(
         self, name: str, pixels: np.ndarray[tuple[int, ...], np.dtype[np.int8]]
     ) -> MemberScore:
+        backbone = self._backbones[name].result()
         start = time.perf_counter()
-        logit, probability = self._head.classify(name, self._backbones[name].features(pixels))
+        logit, probability = self._head.classify(name, backbone.features(pixels))
         ms = (time.perf_counter() - start) * 1e3
         self._check_finite(name, logit, probability)
         return MemberScore(name, probability, logit, ms)

@@ -6,6 +6,9 @@ from typing import Annotated, Any
 
 import msgspec
 
+SIDE = 150
+"""Rows and columns of the members' input, in pixels (paper, Fig. 1)."""
+
 SCHEMA_VERSION = 1
 """Raised whenever a reader of the version before could misread a manifest."""
 

@@ -11,13 +11,16 @@ from typing import IO
 
 _lock = threading.Lock()
 
-_CODEC_LINES = (b"Corrupt JPEG", b"Premature", b"Invalid", b"Unsupported", b"libpng", b"TIFF", b"[")
-"""How the lines of libjpeg, libpng, libtiff and OpenCV's own log begin."""
+_LIBRARY_LINES = (
+    *(b"Corrupt JPEG", b"Premature", b"Invalid", b"Unsupported", b"libpng", b"TIFF", b"["),
+    *(b"INFO:", b"WARNING:"),
+)
+"""How the lines of libjpeg, libpng, libtiff, OpenCV's own log and LiteRT begin."""
 
 
 @contextmanager
 def captured() -> Iterator[Callable[[], str]]:
-    """Hold back file descriptor 2 while a codec runs.
+    """Hold back file descriptor 2 while a library runs.
 
     libjpeg and libpng report damage only by printing it, and OpenCV then hands out a film that is
     grey from there on. One thread at a time; a line that another thread wrote meanwhile is passed
@@ -45,7 +48,7 @@ def captured() -> Iterator[Callable[[], str]]:
                 os.dup2(saved, 2)
                 os.close(saved)
                 for line in written().splitlines(keepends=True):
-                    if line.strip() and not line.startswith(_CODEC_LINES):
+                    if line.strip() and not line.startswith(_LIBRARY_LINES):
                         os.write(2, line)
 
 

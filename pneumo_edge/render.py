@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from typer import style
 
-from pneumo_edge.types import Finding, Refusal
+if TYPE_CHECKING:  # a command that shows no finding has no need of numpy
+    from pneumo_edge.doctor import Check
+    from pneumo_edge.types import Finding, Refusal
 
 NOTICE = "A screening aid, not a medical device: a physician decides."
 WIDTH = 40
@@ -85,6 +88,13 @@ def summary(counts: dict[str, int], finding: Finding | None) -> str:
     return text
 
 
+def check(report: Check) -> str:
+    """One line of the doctor's report, and one for its remedy."""
+    colour = {"ok": "green", "warn": "yellow", "fail": "red"}[report.state]
+    line = f"{_coloured(f'{report.state:<4}', colour)}  {report.name:<22} {printable(report.says)}"
+    return line if report.remedy is None else f"{line}\n      to fix it, {printable(report.remedy)}"
+
+
 def error_line(refusal: Refusal) -> str:
     """The same line that a failure of the whole command gets."""
     return error_text(f"{refusal.what}; to fix it, {refusal.remedy}")
@@ -96,13 +106,18 @@ def error_text(message: str) -> str:
 
 
 def paint(text: str, label: str, reverse: bool = False) -> str:
-    """In the label's colour, unless NO_COLOR asks for none (no-color.org).
+    """In the label's colour."""
+    return _coloured(text, _COLOURS[label], reverse)
+
+
+def _coloured(text: str, colour: str, reverse: bool = False) -> str:
+    """Bold and coloured, unless NO_COLOR asks for none (no-color.org).
 
     typer takes the colour out where the output is no terminal.
     """
     if os.environ.get("NO_COLOR"):
         return text
-    return style(text, fg=_COLOURS[label], bold=True, reverse=reverse)
+    return style(text, fg=colour, bold=True, reverse=reverse)
 
 
 def printable(text: str) -> str:

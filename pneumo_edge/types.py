@@ -8,11 +8,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pneumo_edge import manifest
 from pneumo_edge.errors import BadRadiographError
 
 Label = Literal["normal", "pneumonia"]
 
-SIDE = 150
+SIDE = manifest.SIDE
 """Rows and columns of the members' input, in pixels (paper, Fig. 1)."""
 
 

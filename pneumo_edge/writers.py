@@ -49,7 +49,7 @@ class TextWriter:
         typer.echo(render.card(outcome, self._glyphs) if self._single else render.row(outcome))
 
     def close(self) -> None:
-        if not self._single:
+        if not self._single and any(self._counts.values()):
             typer.echo("\n" + render.summary(self._counts, self._last))
         if self._last is not None:
             typer.echo(("  " if self._single else "") + render.NOTICE)
@@ -71,8 +71,9 @@ class JsonWriter:
             self._separator = ",\n"
 
     def close(self) -> None:
-        if not self._single:
-            typer.echo("[]" if self._separator == "[\n" else "\n]")
+        # Nothing was written where the bundle failed: every run has at least one outcome.
+        if not self._single and self._separator != "[\n":
+            typer.echo("\n]")
 
 
 class JsonLinesWriter:

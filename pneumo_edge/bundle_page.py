@@ -1,0 +1,76 @@
+"""A bundle's manifest as a person reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pneumo_edge.bundle import Bundle
+from pneumo_edge.manifest import Figures, Measure, ParityRow
+from pneumo_edge.render import NOTICE
+
+
+def page(bundle: Bundle) -> str:
+    """Members, fusion, operating points, measured figures and provenance."""
+    manifest = bundle.manifest
+    points = ", ".join(f"{name} {value:.3f}" for name, value in manifest.operating_points.items())
+    lines = [
+        f"bundle {manifest.id}, made {manifest.created}, schema {manifest.schema}",
+        f"  at {bundle.path}",
+        "",
+        *_table(
+            ("member", "weight", "scheme", "file"),
+            [(m.name, f"{m.weight:+.4f}", m.scheme, m.file) for m in manifest.members],
+        ),
+        "",
+        f"  fusion       y = sum of weight x probability {manifest.bias:+.4f}",
+        f"  thresholds   {points}",
+        f"  order        {', '.join(manifest.evaluation_order)}",
+    ]
+    if manifest.figures:
+        lines += ["", "figures, with 95 % intervals", *_figures(manifest.figures)]
+    if manifest.parity:
+        lines += ["", "int8 against float32, same tensors", *_parity(manifest.parity)]
+    if manifest.provenance:
+        lines += ["", *(f"  {key}: {value}" for key, value in manifest.provenance.items())]
+    return "\n".join([*lines, "", NOTICE])
+
+
+def _figures(figures: Sequence[Figures]) -> Iterator[str]:
+    facts_head = ("subject", "precision", "split", "n", "threshold")
+    measures_head = ("AUC", "accuracy", "sensitivity", "specificity", "F1")
+    rows: list[tuple[str, ...]] = []
+    for row in figures:
+        measures = (row.auc, row.accuracy, row.sensitivity, row.specificity, row.f1)
+        threshold = f"{row.operating_point} {row.threshold:.3f}"
+        facts = (row.subject, row.precision, row.split, str(row.n), threshold)
+        rows.append((*facts, *(_measure(measure) for measure in measures)))
+    return _table((*facts_head, *measures_head), rows)
+
+
+def _measure(measure: Measure) -> str:
+    return f"{measure.value:.3f} ({measure.low:.3f}-{measure.high:.3f})"
+
+
+def _parity(parity: Sequence[ParityRow]) -> Iterator[str]:
+    head = ("subject", "n", "mean |dp|", "worst |dp|", "AUC float32", "AUC int8", "flips")
+    rows = [
+        (
+            row.subject,
+            str(row.n),
+            f"{row.mean_abs_dp:.4f}",
+            f"{row.worst_abs_dp:.4f}",
+            f"{row.auc_float:.4f}",
+            f"{row.auc_int8:.4f}",
+            ", ".join(f"{name} {count}" for name, count in row.flips.items()),
+        )
+        for row in parity
+    ]
+    return _table(head, rows)
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    """Columns as wide as their longest cell, so that a pipe gets the whole of each."""
+    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
+    for row in (head, *rows):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield ("  " + "  ".join(cells)).rstrip()

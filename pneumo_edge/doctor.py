@@ -1,0 +1,129 @@
+"""Whether this installation can do its work, and what to do where it cannot."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from pneumo_edge import engines, threads
+from pneumo_edge.bundle import Bundle, default_bundle, load_bundle
+from pneumo_edge.cpu_features import processor
+from pneumo_edge.ensemble import Ensemble
+from pneumo_edge.errors import PneumoEdgeError
+from pneumo_edge.screening import Screener
+from pneumo_edge.sources import Source
+
+SAMPLES = Path(__file__).parent / "samples"
+"""Generated radiographs, nobody's, named after the label that the ensemble has to give them."""
+
+State = Literal["ok", "warn", "fail"]
+_PACKAGES = ("numpy", "opencv-python-headless", "msgspec", "typer")
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One line of the report."""
+
+    name: str
+    state: State
+    says: str
+    remedy: str | None = None
+    """Set unless the state is ok."""
+
+
+def examine(bundle: Path | None, engine: engines.EngineName) -> Iterator[Check]:
+    """Check one thing after the other, each as soon as the one before is known.
+
+    Args:
+        bundle: The one to test; None for `default_bundle()`.
+        engine: The one to test with.
+    """
+    yield from _versions()
+    yield _processor()
+    yield from _engines()
+    loaded: Bundle | None = None
+    where = default_bundle() if bundle is None else bundle
+    try:
+        loaded = load_bundle(bundle)
+        says = f"{loaded.id} at {where}, {len(loaded.manifest.files)} files with the right hashes"
+        yield Check("bundle", "ok", says)
+    except PneumoEdgeError as err:
+        yield Check("bundle", "fail", err.what, err.remedy)
+    if loaded is not None:
+        yield from _self_test(loaded, engine)
+
+
+def _versions() -> Iterator[Check]:
+    python = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
+    supported = (3, 10) <= sys.version_info[:2] <= (3, 13)
+    yield Check("python", "ok" if supported else "warn", python, None if supported else _PYTHON)
+    says = [f"pneumo-edge {metadata.version('pneumo-edge')}"]
+    says += [f"{package} {_package_version(package)}" for package in _PACKAGES]
+    yield Check("packages", "ok", ", ".join(says))
+
+
+def _package_version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "from elsewhere"  # the desktop build of OpenCV does as well
+
+
+_PYTHON = "use Python 3.10 to 3.13, which the project is tested on"
+
+
+def _processor() -> Check:
+    found = processor()
+    cores = f"{threads.available()} cores, {found.machine}"
+    if not found.known:
+        remedy = "measure the speed with pneumo-edge infer; only Linux lists the features"
+        return Check("processor", "warn", f"{cores}, features unknown", remedy)
+    names = ", ".join(feature.name for feature in found.features) or "no int8 feature"
+    if found.has_dot_products:
+        return Check("processor", "ok", f"{cores}, {names}: {found.features[0].helps}")
+    return Check(
+        "processor",
+        "warn",
+        f"{cores}, {names}: no int8 dot products, so int8 runs at a fraction of its speed",
+        "for more speed use an x86 with VNNI or an Arm with DotProd; answers are the same",
+    )
+
+
+def _engines() -> Iterator[Check]:
+    anything = any(kind.installed() for kind in engines.KINDS)
+    for kind in engines.KINDS:
+        name = f"engine {kind.name}"
+        version = kind.version()
+        if version is None:
+            # One engine is enough.
+            state: State = "ok" if anything else "fail"
+            remedy = None if anything else f"run: {kind.remedy}"
+            yield Check(name, state, "not installed, not needed" if anything else "absent", remedy)
+            continue
+        try:
+            engines.choose(kind.name)
+            yield Check(name, "ok", f"{kind.distribution} {version}")
+        except PneumoEdgeError as err:
+            yield Check(name, "fail", err.what, err.remedy)
+
+
+def _self_test(bundle: Bundle, engine: engines.EngineName) -> Iterator[Check]:
+    """Screen the samples, which takes every part once."""
+    try:
+        ensemble = Ensemble(bundle, engines.choose(engine), threads.available())
+        screener = Screener(ensemble, "paper")
+        for expected in ("normal", "pneumonia"):
+            finding = screener.screen(Source(str(SAMPLES / f"{expected}.png")))
+            says = f"{finding.label}, y {finding.y:.3f}, {finding.ms.infer:.0f} ms to infer"
+            if finding.label == expected:
+                yield Check(f"sample {expected}", "ok", f"{says}, engine {finding.engine}")
+            else:
+                remedy = "leave out --bundle, or reinstall pneumo-edge"
+                yield Check(f"sample {expected}", "fail", f"{says}, not {expected}", remedy)
+    except PneumoEdgeError as err:
+        yield Check("self-test", "fail", err.what, err.remedy)
