@@ -143,7 +143,11 @@ def evaluate(
     ] = None,
     patient: PatientPattern = None,
 ) -> None:
-    """Measure a run or a bundle on the test split, with 95 % intervals."""
+    """Measure a run or a bundle on the test split, with 95 % intervals.
+
+    A data folder with normal/ and pneumonia/ at its top, and no train/, is evaluated whole: films from
+    elsewhere.
+    """
     from train.examination import EvaluationOptions, examine
 
     examine(EvaluationOptions(data_folder(data), run, bundle, check, output, patient))

@@ -1,9 +1,10 @@
-"""The official test split, read once per model: float32 members of a run, or the int8 of a bundle."""
+"""A split that nothing was fitted on, read once per model: float32 members of a run, or the int8 of a bundle."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from pneumo_edge.ensemble import Ensemble
 from pneumo_edge.errors import DatasetError
 from pneumo_edge.manifest import MEMBER_NAMES, Figures, Struct
 from pneumo_edge.types import InputTensor
-from train.dataset import Dataset, list_films, load
+from train.dataset import Dataset, list_films, load, refuse_shared_patients, training_films
 from train.fuse import PAPER_THRESHOLD, join
 from train.metrics import Scored, figures
 from train.run import Fusion, Predictions, Run
@@ -23,28 +24,43 @@ TEST = "test"
 
 
 class Cached(Struct, frozen=True):
-    """A float model's predictions of the test films, and what they were made from."""
+    """A float model's predictions of a split's films, and what they were made from."""
 
     model: str
     """SHA-256 of the model file."""
     predictions: Predictions
 
 
-def load_test_split(
+@dataclass(frozen=True, slots=True, eq=False)
+class EvaluationSplit:
+    """Films to evaluate on, and what the split is called."""
+
+    name: str
+    """test for the official split; else the folder's own name."""
+    dataset: Dataset
+
+
+def load_split(
     data: Path, pattern: str, progress: Callable[[int], None] | None = None
-) -> Dataset:
-    """The official test split.
+) -> EvaluationSplit:
+    """The official test split of a data folder; or all of a folder that has the classes at its top.
 
     Raises:
-        DatasetError: there is none.
+        DatasetError: there are no such films, or a patient of the test split is in train.
     """
-    if not (data / TEST).is_dir():
+    if (data / TEST).is_dir():
+        films, name = list_films(data / TEST, pattern), TEST
+        if (data / "train").is_dir():
+            refuse_shared_patients(training_films(data, pattern), films, ("train", TEST))
+    elif (data / "train").is_dir():
         raise DatasetError(f"{data} has no folder {TEST}", "add one with normal/ and pneumonia/")
-    return load(list_films(data / TEST, pattern), progress)
+    else:  # films from elsewhere
+        films, name = list_films(data, pattern), data.resolve().name
+    return EvaluationSplit(name, load(films, progress))
 
 
-def predict_float(run: Run, name: str, dataset: Dataset) -> Predictions:
-    """A float member's test predictions, from the run's cache if the model is the same.
+def predict_float(run: Run, name: str, split: EvaluationSplit) -> Predictions:
+    """A float member's predictions of a split, from the run's cache if the model is the same.
 
     Raises:
         RecipeError: the member has not been trained.
@@ -53,8 +69,8 @@ def predict_float(run: Run, name: str, dataset: Dataset) -> Predictions:
 
     path = run.model_path(name)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    cache = f"{name}/{path.parent.name}/{TEST}.json"
-    films = [film_id(film) for film in dataset.films]
+    cache = f"{name}/{path.parent.name}/{split.name}.json"
+    films = [film_id(film) for film in split.dataset.films]
     if (run.folder / cache).is_file():
         cached = run.read(cache, Cached)
         if cached.model == digest and cached.predictions.films == films:
@@ -63,7 +79,7 @@ def predict_float(run: Run, name: str, dataset: Dataset) -> Predictions:
 
     import train.members  # noqa: F401  # registers the layer that the file names
 
-    predictions = predict(keras.models.load_model(path), dataset)
+    predictions = predict(keras.models.load_model(path), split.dataset)
     run.write(cache, Cached(model=digest, predictions=predictions))
     return predictions
 
@@ -91,46 +107,46 @@ def predict_bundle(
 def rows_of(
     probabilities: NDArray[np.float64],
     y: NDArray[np.float64],
-    dataset: Dataset,
+    split: EvaluationSplit,
     precision: str,
     thresholds: Mapping[str, float],
 ) -> list[Figures]:
     """Figures of the fusion at every operating point, and of each member at the paper's."""
-    labels, patients = dataset.labels, dataset.patients
-    rows = figures("fused", precision, TEST, Scored(y, labels, patients), dict(thresholds))
+    labels, patients = split.dataset.labels, split.dataset.patients
+    rows = figures("fused", precision, split.name, Scored(y, labels, patients), dict(thresholds))
     for name, column in zip(MEMBER_NAMES, probabilities.T, strict=True):
         scored = Scored(column, labels, patients)
-        rows += figures(name, precision, TEST, scored, {"paper": PAPER_THRESHOLD})
+        rows += figures(name, precision, split.name, scored, {"paper": PAPER_THRESHOLD})
     return rows
 
 
 def float_scores(
-    run: Run, fusion: Fusion, dataset: Dataset
+    run: Run, fusion: Fusion, split: EvaluationSplit
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The full-precision ensemble's probabilities (n, 4) and y (n,) on the test films."""
-    probabilities, _, _ = join({name: [predict_float(run, name, dataset)] for name in MEMBER_NAMES})
+    """The full-precision ensemble's probabilities (n, 4) and y (n,) on a split's films."""
+    probabilities, _, _ = join({name: [predict_float(run, name, split)] for name in MEMBER_NAMES})
     return probabilities, probabilities @ np.array(
         [fusion.weights[n] for n in MEMBER_NAMES]
     ) + fusion.bias
 
 
-def evaluate_float(run: Run, dataset: Dataset) -> list[Figures]:
-    """The full-precision ensemble on the test split, and the baseline where it was trained."""
+def evaluate_float(run: Run, split: EvaluationSplit) -> list[Figures]:
+    """The full-precision ensemble on a split, and the baseline where it was trained."""
     fusion = run.fusion()
-    rows = rows_of(*float_scores(run, fusion, dataset), dataset, "float32", fusion.operating_points)
+    rows = rows_of(*float_scores(run, fusion, split), split, "float32", fusion.operating_points)
     if run.folds_of("cnn"):
-        got = predict_float(run, "cnn", dataset)
-        scored = Scored(np.array(got.probabilities), dataset.labels, dataset.patients)
-        rows += figures("cnn", "float32", TEST, scored, {"paper": PAPER_THRESHOLD})
+        got = predict_float(run, "cnn", split)
+        scored = Scored(np.array(got.probabilities), split.dataset.labels, split.dataset.patients)
+        rows += figures("cnn", "float32", split.name, scored, {"paper": PAPER_THRESHOLD})
     return rows
 
 
 def evaluate_bundle(
     bundle: Bundle,
     ensemble: Ensemble,
-    dataset: Dataset,
+    split: EvaluationSplit,
     progress: Callable[[int], None] | None = None,
 ) -> list[Figures]:
-    """The bundle on the test split."""
-    probabilities, y = predict_bundle(ensemble, dataset, progress)
-    return rows_of(probabilities, y, dataset, "int8", bundle.manifest.operating_points)
+    """The bundle on a split."""
+    probabilities, y = predict_bundle(ensemble, split.dataset, progress)
+    return rows_of(probabilities, y, split, "int8", bundle.manifest.operating_points)

@@ -14,8 +14,8 @@ from pneumo_edge.engines import choose
 from pneumo_edge.ensemble import Ensemble
 from pneumo_edge.errors import BundleError, RecipeError
 from pneumo_edge.manifest import Figures
-from train.dataset import KERMANY, Dataset, refuse_shared_patients, training_films
-from train.evaluate import TEST, evaluate_bundle, evaluate_float, load_test_split
+from train.dataset import KERMANY
+from train.evaluate import EvaluationSplit, evaluate_bundle, evaluate_float, load_split
 from train.report import print_figures
 from train.run import Run
 
@@ -48,14 +48,14 @@ def differences(measured: list[Figures], claimed: list[Figures]) -> list[str]:
     return found
 
 
-def _check(bundle: Bundle, measured: list[Figures]) -> None:
+def _check(bundle: Bundle, measured: list[Figures], split: str) -> None:
     """Compare with the manifest, whose figures the model card prints.
 
     Raises:
         BundleError: they differ.
     """
     claimed = [
-        row for row in bundle.manifest.figures if row.precision == "int8" and row.split == TEST
+        row for row in bundle.manifest.figures if row.precision == "int8" and row.split == split
     ]
     wrong = differences(measured, claimed)
     if wrong:
@@ -68,14 +68,16 @@ def _check(bundle: Bundle, measured: list[Figures]) -> None:
     )
 
 
-def _measure_bundle(options: EvaluationOptions, dataset: Dataset) -> tuple[Bundle, list[Figures]]:
+def _measure_bundle(
+    options: EvaluationOptions, split: EvaluationSplit
+) -> tuple[Bundle, list[Figures]]:
     console = Console(stderr=True)
     bundle = load_bundle(options.bundle)
     engine = choose("cpu")
     ensemble = Ensemble(bundle, engine, threads=1)
     bar = iter(
         track(
-            range(len(dataset)),
+            range(len(split.dataset)),
             "scoring",
             console=console,
             transient=True,
@@ -86,7 +88,7 @@ def _measure_bundle(options: EvaluationOptions, dataset: Dataset) -> tuple[Bundl
     def step(_: int) -> None:
         next(bar)
 
-    rows = evaluate_bundle(bundle, ensemble, dataset, step)
+    rows = evaluate_bundle(bundle, ensemble, split, step)
     return bundle, rows
 
 
@@ -101,21 +103,17 @@ def examine(options: EvaluationOptions) -> list[Figures]:
             "--check compares a bundle with its manifest", "leave out --run, or --check"
         )
     pattern = options.patient if options.patient is not None else KERMANY
-    dataset = load_test_split(options.data, pattern)
-    if (options.data / "train").is_dir():
-        refuse_shared_patients(
-            training_films(options.data, pattern), dataset.films, ("train", TEST)
-        )
+    split = load_split(options.data, pattern)
     rows: list[Figures] = []
     bundle = None
     if options.run is not None:
-        rows += evaluate_float(Run(options.run), dataset)
+        rows += evaluate_float(Run(options.run), split)
     if options.bundle is not None or options.run is None:
-        bundle, measured = _measure_bundle(options, dataset)
+        bundle, measured = _measure_bundle(options, split)
         rows += measured
-    print_figures(rows, f"{len(dataset)} test films, 95 % intervals by patient")
+    print_figures(rows, f"{len(split.dataset)} films of {split.name}, 95 % intervals by patient")
     if options.output is not None:
         options.output.write_bytes(msgspec.json.format(msgspec.json.encode(rows)) + b"\n")
     if options.check and bundle is not None:
-        _check(bundle, rows)
+        _check(bundle, rows, split.name)
     return rows
