@@ -50,6 +50,7 @@ def render_card(manifest: Manifest) -> str:
         _contents(manifest),
         _data(manifest.provenance),
         _test_figures(manifest),
+        _elsewhere(manifest),
         _parity(manifest),
         _LIMITS,
     ]
@@ -117,19 +118,38 @@ def _test_figures(manifest: Manifest) -> str:
     rows = [row for row in manifest.figures if row.split == "test"]
     if not rows:
         return "## Figures\n\nNot measured: the data folder had no test split.\n"
-    rows.sort(key=lambda row: (_SUBJECTS.index(row.subject), row.operating_point, row.precision))
-    heading = " | ".join(_HEADINGS)
-    lines = "\n".join(_row(row) for row in rows)
     return f"""\
 ## Figures on the test split
 
 {rows[0].n} films. In brackets the 95 % interval, from 1000 bootstrap draws of whole patients. Members are
 read at 0.5. Recompute the int8 rows from the bundle with `pneumo-edge train evaluate --bundle BUNDLE --data DATA`.
 
-| model | precision | operating point | {heading} |
-| --- | --- | --- | {" | ".join("---" for _ in _HEADINGS)} |
-{lines}
+{_table(rows)}
 """
+
+
+def _table(rows: list[Figures]) -> str:
+    order = sorted(
+        rows, key=lambda row: (_SUBJECTS.index(row.subject), row.operating_point, row.precision)
+    )
+    heading = ["model", "precision", "operating point", *_HEADINGS]
+    lines = [f"| {' | '.join(heading)} |", f"| {' | '.join('---' for _ in heading)} |"]
+    return "\n".join(lines + [_row(row) for row in order])
+
+
+def _elsewhere(manifest: Manifest) -> str:
+    """Films of other hospitals, where they were measured."""
+    parts = []
+    for split in sorted({row.split for row in manifest.figures} - {"test"}):
+        rows = [row for row in manifest.figures if row.split == split]
+        parts.append(f"""\
+## Figures on films from elsewhere: `{split}`
+
+{rows[0].n} films that have no part in training, choice or calibration, whatever came out. Same thresholds.
+
+{_table(rows)}
+""")
+    return "\n".join(parts)
 
 
 _SUBJECTS = ("fused", "vgg16", "vgg19", "resnet50", "xception", "cnn")
