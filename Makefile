@@ -49,8 +49,8 @@ format: $(DEV)/.installed ## Let ruff fix what it can
 	$(DEV)/bin/ruff format .
 
 bench: $(DEV)/.installed $(DEVICE)/.installed ## Time the whole process and each member, with spread and peak memory
-	$(DEV)/bin/python -m benchmarks.infer_process --command $(DEVICE)/bin/pneumo-edge $(BENCH_ARGS)
-	$(DEV)/bin/python -m benchmarks.latency
+	@$(DEV)/bin/pneumo-edge bench process --program $(DEVICE)/bin/pneumo-edge $(BENCH_ARGS)
+	@$(DEV)/bin/pneumo-edge bench latency
 
 train: $(DEV)/.installed ## Fit the members on DATA by RECIPE into RUN; resumes where it was stopped
 	$(DEV)/bin/pneumo-edge train fit --data $(DATA) --recipe $(RECIPE) --run $(RUN)
