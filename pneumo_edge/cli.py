@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from enum import Enum
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -46,9 +48,11 @@ class Commands(TyperGroup):
         for entry in _entries():
             if entry.name == cmd_name:
                 try:
-                    return typer.main.get_command(entry.load())
+                    command: Any = typer.main.get_command(entry.load())
                 except ModuleNotFoundError as err:
                     return _absent(cmd_name, err)
+                command.name = cmd_name
+                return command
         return None
 
 
@@ -210,6 +214,11 @@ def doctor(
 
 def main() -> None:
     """The console script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # JSON is UTF-8 whatever the locale; no file name may stop a batch.
+            encoding = stream.encoding if stream.isatty() else "utf-8"
+            stream.reconfigure(encoding=encoding, errors="backslashreplace")
     try:
         app()
     except PneumoEdgeError as err:

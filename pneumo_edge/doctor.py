@@ -116,6 +116,7 @@ def _self_test(bundle: Bundle, engine: engines.EngineName) -> Iterator[Check]:
     """Screen the samples, which takes every part once."""
     try:
         ensemble = Ensemble(bundle, engines.choose(engine), threads.available())
+        ensemble.load()
         screener = Screener(ensemble, "paper")
         for expected in ("normal", "pneumonia"):
             finding = screener.screen(Source(str(SAMPLES / f"{expected}.png")))

@@ -102,7 +102,7 @@ def error_line(refusal: Refusal) -> str:
 
 def error_text(message: str) -> str:
     """One line, whatever a file is called."""
-    return f"{paint('error:', 'pneumonia')} {printable(message)}"
+    return f"error: {printable(message)}"
 
 
 def paint(text: str, label: str, reverse: bool = False) -> str:
@@ -111,11 +111,8 @@ def paint(text: str, label: str, reverse: bool = False) -> str:
 
 
 def _coloured(text: str, colour: str, reverse: bool = False) -> str:
-    """Bold and coloured, unless NO_COLOR asks for none (no-color.org).
-
-    typer takes the colour out where the output is no terminal.
-    """
-    if os.environ.get("NO_COLOR"):
+    """Bold and coloured on a terminal, unless NO_COLOR asks for none (no-color.org)."""
+    if os.environ.get("NO_COLOR") or not sys.stdout.isatty():
         return text
     return style(text, fg=colour, bold=True, reverse=reverse)
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 import msgspec
-import typer
 
 from pneumo_edge import render
 from pneumo_edge.errors import PneumoEdgeError
@@ -30,6 +29,12 @@ class Writer(Protocol):
         """Put out what comes last."""
 
 
+def _put(text: str, end: str = "\n") -> None:
+    """To standard output as it is now: a progress bar stands in for it for a while."""
+    sys.stdout.write(text + end)
+    sys.stdout.flush()
+
+
 class TextWriter:
     """For a person: a card for one image, a line each and a summary for several."""
 
@@ -42,17 +47,18 @@ class TextWriter:
     def write(self, outcome: Outcome) -> None:
         if isinstance(outcome, Refusal):
             self._counts["refused"] += 1
-            typer.echo(render.error_line(outcome), err=True)
+            sys.stderr.write(render.error_line(outcome) + "\n")
+            sys.stderr.flush()
             return
         self._counts[outcome.label] += 1
         self._last = outcome
-        typer.echo(render.card(outcome, self._glyphs) if self._single else render.row(outcome))
+        _put(render.card(outcome, self._glyphs) if self._single else render.row(outcome))
 
     def close(self) -> None:
         if not self._single and any(self._counts.values()):
-            typer.echo("\n" + render.summary(self._counts, self._last))
+            _put("\n" + render.summary(self._counts, self._last))
         if self._last is not None:
-            typer.echo(("  " if self._single else "") + render.NOTICE)
+            _put(("  " if self._single else "") + render.NOTICE)
 
 
 class JsonWriter:
@@ -65,22 +71,22 @@ class JsonWriter:
     def write(self, outcome: Outcome) -> None:
         text = msgspec.json.format(msgspec.json.encode(record(outcome)), indent=2).decode()
         if self._single:
-            typer.echo(text)
+            _put(text)
         else:
-            typer.echo(self._separator + text, nl=False)
+            _put(self._separator + text, end="")
             self._separator = ",\n"
 
     def close(self) -> None:
         # Nothing was written where the bundle failed: every run has at least one outcome.
         if not self._single and self._separator != "[\n":
-            typer.echo("\n]")
+            _put("\n]")
 
 
 class JsonLinesWriter:
     """One object a line."""
 
     def write(self, outcome: Outcome) -> None:
-        typer.echo(msgspec.json.encode(record(outcome)))
+        _put(msgspec.json.encode(record(outcome)).decode())
 
     def close(self) -> None:
         """Nothing comes last."""
