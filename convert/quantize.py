@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from ai_edge_litert.interpreter import Interpreter
 from litert_quantizer import quantizer, recipe
 from numpy.typing import NDArray
 
+from convert.bias import correct_biases
 from convert.export import FloatBackbone
 
 SCHEME = "static-int8"
@@ -17,7 +19,7 @@ SCHEME = "static-int8"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ActivationRange:
+class Activation:
     """The values that one tensor of the float graph took."""
 
     low: NDArray[np.float32]
@@ -26,13 +28,16 @@ class ActivationRange:
     high: NDArray[np.float32]
     """(n,): the largest value in each film."""
 
+    mean: NDArray[np.float32]
+    """The tensor's own shape: its mean over the films."""
+
 
 def calibrate(
     backbone: FloatBackbone,
     pixels: NDArray[np.uint8],
     threads: int = 2,
     progress: Callable[[int], None] | None = None,
-) -> dict[str, ActivationRange]:
+) -> dict[str, Activation]:
     """Run the float graph on representative films and note every activation's range.
 
     Args:
@@ -45,14 +50,20 @@ def calibrate(
         By tensor name. The input has its whole possible range, [-mean, 255 - mean] * scale, so that
         its quantization is exactly the normalisation.
     """
-    runner = Interpreter(
-        model_content=backbone.tflite, num_threads=threads, experimental_preserve_all_tensors=True
-    )
+    with warnings.catch_warnings():  # keeping all tensors takes memory, which it warns about
+        warnings.simplefilter("ignore", UserWarning)
+        runner = Interpreter(
+            model_content=backbone.tflite,
+            num_threads=threads,
+            experimental_preserve_all_tensors=True,
+        )
     runner.allocate_tensors()
     given = runner.get_input_details()[0]
     made = {op["outputs"][0] for op in runner._get_ops_details() if op["op_name"] != "DELEGATE"}
     tensors = {t["index"]: t["name"] for t in runner.get_tensor_details() if t["index"] in made}
+    tensors[given["index"]] = given["name"]
     seen: dict[str, list[tuple[float, float]]] = {name: [] for name in tensors.values()}
+    sums: dict[str, NDArray[np.float64]] = {name: np.zeros(()) for name in tensors.values()}
     for film in pixels:
         grey = film[None].astype(np.float32)
         runner.set_tensor(given["index"], backbone.scale * (grey - backbone.mean))
@@ -60,28 +71,32 @@ def calibrate(
         for index, name in tensors.items():
             values = runner.get_tensor(index)
             seen[name].append((float(values.min()), float(values.max())))
+            sums[name] = sums[name] + values
         if progress is not None:
             progress(1)
-    ranges = {name: ActivationRange(*np.array(v, np.float32).T) for name, v in seen.items()}
-    whole = backbone.scale * (np.array([[0], [255]], np.float32) - backbone.mean)
-    return {**ranges, given["name"]: ActivationRange(*whole)}
+    seen[given["name"]] = [tuple(backbone.scale * (g - backbone.mean) for g in (0.0, 255.0))]
+    return {
+        name: Activation(*np.array(seen[name], np.float32).T, (sums[name] / len(pixels)).astype(np.float32))
+        for name in seen
+    }
 
 
-def quantize(backbone: FloatBackbone, ranges: dict[str, ActivationRange]) -> bytes:
-    """A static int8 .tflite.
+def quantize(backbone: FloatBackbone, activations: Mapping[str, Activation]) -> bytes:
+    """A static int8 .tflite with corrected biases.
 
     Args:
         backbone: Not modified.
-        ranges: From `calibrate`; an activation is clipped to the widest range that any film showed.
+        activations: From `calibrate`; each is clipped to the widest range that any film showed.
 
     Returns:
         Input int8 (1, 150, 150, 1), which is the grey level minus 128; output int8 features.
     """
-    extremes = {
+    ranges = {
         name: {"min": seen.low.min(keepdims=True), "max": seen.high.max(keepdims=True)}
-        for name, seen in ranges.items()
+        for name, seen in activations.items()
     }
     tool = quantizer.Quantizer(backbone.tflite, recipe.static_wi8_ai8())
-    result = tool.quantize(extremes, enable_progress_bar=False, enable_progress_report=False)
+    result = tool.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)
     assert result.quantized_model is not None  # only before quantize() is called
-    return bytes(result.quantized_model)
+    means = {name: seen.mean for name, seen in activations.items()}
+    return correct_biases(backbone.tflite, bytes(result.quantized_model), means)
