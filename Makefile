@@ -59,7 +59,7 @@ samples: $(DEV)/.installed ## Draw the sample radiographs again from DATA
 	$(DEV)/bin/pneumo-edge train samples --data $(DATA)
 
 constraints: ## Pin every dependency anew (needs uv)
-	printf 'hatchling\neditables\n' | uv pip compile --universal --python-version 3.10 --upgrade --no-emit-index-url --no-annotate --no-header \
+	echo editables | uv pip compile --universal --python-version 3.10 --upgrade --no-emit-index-url --no-annotate --custom-compile-command "make constraints" \
 	  --extra train --extra dicom --extra kiosk --extra bench --extra dev \
 	  pyproject.toml - --output-file constraints.txt
 

@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
-import psutil
 import typer
 
 from benchmarks.laps import Spread, spread
@@ -61,6 +60,8 @@ def measure(bundle: Path | None, image: Path, runs: int, warmup: int, threads: i
         warmup: Untimed ones before them, at least 1; the first is reported by itself.
         threads: Of the engine.
     """
+    import psutil
+
     if runs < 1 or warmup < 1 or threads < 1:
         raise PneumoEdgeError(
             f"cannot run {runs} times after {warmup} on {threads} threads",

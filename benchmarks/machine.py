@@ -8,8 +8,6 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 MIB = 2**20
 
 
@@ -36,6 +34,8 @@ class Machine:
 
 def this_machine() -> Machine:
     """Look at the machine that runs this."""
+    import psutil
+
     return Machine(
         cpu=_cpu_name(),
         isa=" ".join(_int8_features()),
