@@ -1,0 +1,73 @@
+"""Films that nobody was harmed for, and the console script as pyproject names it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pneumo_edge.bundle import default_bundle
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What one call of the console script left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+Cli = Callable[..., Ran]
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Cli:
+    """Call the function behind the `pneumo-edge` script, in this process."""
+    (script,) = metadata.entry_points(group="console_scripts", name="pneumo-edge")
+    main = script.load()
+
+    def call(*arguments: str | Path) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["pneumo-edge", *map(str, arguments)])
+        capfd.readouterr()
+        try:
+            main()
+            code = 0
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        out, err = capfd.readouterr()
+        return Ran(code, out, err)
+
+    return call
+
+
+@pytest.fixture
+def bundle_dir() -> Path:
+    """The bundle that ships."""
+    return default_bundle()
+
+
+@pytest.fixture
+def grey() -> NDArray[np.uint8]:
+    """(180, 240): a bright chest with two dark lungs and some noise."""
+    rows, cols = np.mgrid[0:180, 0:240].astype(np.float32)
+    film = np.full((180, 240), 190.0, np.float32)
+    for middle in (75, 165):
+        film -= 120 * np.exp(-(((cols - middle) / 30) ** 2) - ((rows - 90) / 60) ** 2)
+    noise = np.random.default_rng(7).normal(0, 4, film.shape)
+    return (film + noise).clip(0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def film(tmp_path: Path, grey: NDArray[np.uint8]) -> Path:
+    """A PNG of `grey`."""
+    path = tmp_path / "film.png"
+    assert cv2.imwrite(str(path), grey)
+    return path
