@@ -45,7 +45,9 @@ def convolution_base(member: Any) -> Any:
     """
     bases = [layer for layer in member.layers if isinstance(layer, keras.Model)]
     if len(bases) != 1:
-        raise RecipeError(f"model {member.name} has {len(bases)} convolution bases, not one", REMEDY)
+        raise RecipeError(
+            f"model {member.name} has {len(bases)} convolution bases, not one", REMEDY
+        )
     return bases[0]
 
 
@@ -109,7 +111,9 @@ def export(member: Any) -> FloatBackbone:
         return {"features": features}
 
     tflite = to_tflite({SIGNATURE: backbone})
-    return FloatBackbone(convolution_base(member).name, fuse_relus(tflite), grey_to_three.mean, grey_to_three.scale)
+    return FloatBackbone(
+        convolution_base(member).name, fuse_relus(tflite), grey_to_three.mean, grey_to_three.scale
+    )
 
 
 def to_tflite(signatures: dict[str, Any]) -> bytes:

@@ -42,7 +42,9 @@ def fuse_relus(tflite: bytes) -> bytes:
 def _with_relu(model: Any, maker: Any, outputs: Any) -> Any:
     name = fb.opcode_to_name(model, maker.opcodeIndex)
     if name != "ADD":
-        raise ValueError(f"a standalone RELU follows {name}, which it cannot be fused into a copy of")
+        raise ValueError(
+            f"a standalone RELU follows {name}, which it cannot be fused into a copy of"
+        )
     fused = copy.copy(maker)
     fused.builtinOptions = copy.copy(maker.builtinOptions)
     fused.builtinOptions.fusedActivationFunction = fb.ActivationFunctionType.RELU

@@ -49,7 +49,9 @@ def fold_classifier(member: Any) -> Classifier:
     """
     base = convolution_base(member)
     layers = member.layers[member.layers.index(base) + 1 :]
-    kinds = [type(layer).__name__ for layer in layers if not isinstance(layer, keras.layers.Dropout)]
+    kinds = [
+        type(layer).__name__ for layer in layers if not isinstance(layer, keras.layers.Dropout)
+    ]
     dense = [layer for layer in layers if isinstance(layer, keras.layers.Dense)]
     known = (
         ["Flatten", "Dense", "Dense"],
@@ -57,7 +59,8 @@ def fold_classifier(member: Any) -> Classifier:
     )
     if kinds not in known:
         raise RecipeError(
-            f"the head of {member.name} is {' -> '.join(kinds)}, which is none of the paper's", REMEDY
+            f"the head of {member.name} is {' -> '.join(kinds)}, which is none of the paper's",
+            REMEDY,
         )
     kernel, bias = (np.asarray(w, np.float64) for w in dense[0].get_weights())
     for norm in (x for x in layers if isinstance(x, keras.layers.BatchNormalization)):
@@ -110,7 +113,7 @@ def build_head(
         min_weight_elements=LARGE,
     )
     rules = recipe_manager.RecipeManager()
-    rules.add_quantization_config(".*", qtyping.TFLOperationName.FULLY_CONNECTED, config)
+    rules.add_quantization_config(".*", qtyping.TFLOperationName.CONV_2D, config)
     tool = Quantizer(tflite, rules.get_quantization_recipe())
     result = tool.quantize(enable_progress_bar=False, enable_progress_report=False)
     assert result.quantized_model is not None  # only before quantize() is called
@@ -118,14 +121,20 @@ def build_head(
 
 
 def _classify(part: Classifier) -> Any:
-    hidden, hidden_bias = tf.constant(part.hidden_kernel), tf.constant(part.hidden_bias)
+    # A dense layer over a feature map is a convolution as large as the map. It is written as one
+    # because per-channel int8 kernels with float activations are old for convolutions, whereas
+    # tflite-runtime computes nonsense from them in a dense layer.
+    rows, cols, channels = (1, 1, part.shape[2]) if part.pools else part.shape
+    units = len(part.hidden_bias)
+    hidden = tf.constant(part.hidden_kernel.reshape(rows, cols, channels, units))
+    hidden_bias = tf.constant(part.hidden_bias)
     output, output_bias = tf.constant(part.output_kernel), tf.constant(part.output_bias)
 
     @tf.function(input_signature=[tf.TensorSpec((1, *part.shape), tf.float32, name="features")])
     def classify(features: tf.Tensor) -> dict[str, tf.Tensor]:
-        flat = tf.reduce_mean(features, (1, 2)) if part.pools else tf.reshape(features, (1, -1))
-        unit = tf.nn.relu(flat @ hidden + hidden_bias)
-        logit = unit @ output + output_bias
+        seen = tf.reduce_mean(features, (1, 2), keepdims=True) if part.pools else features
+        unit = tf.nn.relu(tf.nn.conv2d(seen, hidden, 1, "VALID") + hidden_bias)
+        logit = tf.reshape(unit, (1, units)) @ output + output_bias
         return {"logit": logit, "probability": tf.sigmoid(logit)}
 
     return classify
@@ -134,7 +143,9 @@ def _classify(part: Classifier) -> Any:
 def _fuse(weights: Sequence[float], bias: float) -> Any:
     factors = tf.constant([list(weights)], tf.float32)
 
-    @tf.function(input_signature=[tf.TensorSpec((1, len(weights)), tf.float32, name="probabilities")])
+    @tf.function(
+        input_signature=[tf.TensorSpec((1, len(weights)), tf.float32, name="probabilities")]
+    )
     def fuse(probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
         # A product and a sum, not a dense layer: nothing here may be quantized.
         return {"y": tf.reduce_sum(probabilities * factors, 1, keepdims=True) + bias}

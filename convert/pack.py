@@ -49,7 +49,9 @@ def refuse_existing(target: Path, force: bool) -> None:
         raise BundleError(f"{target} is no bundle, so it is not replaced", "name another folder")
 
 
-def write(target: Path, manifest: Manifest, files: Mapping[str, bytes], force: bool = False) -> None:
+def write(
+    target: Path, manifest: Manifest, files: Mapping[str, bytes], force: bool = False
+) -> None:
     """Write a bundle beside `target`, then rename it into place.
 
     Args:
@@ -79,7 +81,9 @@ def write(target: Path, manifest: Manifest, files: Mapping[str, bytes], force: b
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     except OSError as err:
-        raise BundleError(f"cannot write {target}: {err}", "name a folder that is writable") from None
+        raise BundleError(
+            f"cannot write {target}: {err}", "name a folder that is writable"
+        ) from None
 
 
 def write_zip(bundle: Path) -> Path:

@@ -76,7 +76,9 @@ def calibrate(
             progress(1)
     seen[given["name"]] = [tuple(backbone.scale * (g - backbone.mean) for g in (0.0, 255.0))]
     return {
-        name: Activation(*np.array(seen[name], np.float32).T, (sums[name] / len(pixels)).astype(np.float32))
+        name: Activation(
+            *np.array(seen[name], np.float32).T, (sums[name] / len(pixels)).astype(np.float32)
+        )
         for name in seen
     }
 

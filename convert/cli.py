@@ -1,0 +1,84 @@
+"""`pneumo-edge convert`: a float run to an int8 bundle."""
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pneumo_edge import threads as cores
+from pneumo_edge.errors import MissingExtraError
+
+NEEDED = ("tensorflow", "keras", "sklearn", "litert_quantizer")
+
+app = typer.Typer()
+
+
+def require_extra() -> None:
+    """Refuse to go on without the train extra.
+
+    Raises:
+        MissingExtraError: names the module that is not installed.
+    """
+    for module in NEEDED:
+        if importlib.util.find_spec(module) is None:
+            raise MissingExtraError(
+                f"conversion needs {module}, which is not installed",
+                "run: pip install 'pneumo-edge[train]'",
+            )
+
+
+@app.command()
+def convert(
+    run: Annotated[Path, typer.Argument(help="Folder of a run that was trained and fused.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the bundle to make.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            help="The data set, with train/ and test/. "
+            "Default: $PNEUMO_EDGE_DATA/kermany, or ../shared/data/kermany.",
+        ),
+    ] = None,
+    representative: Annotated[
+        int,
+        typer.Option(min=2, help="Training films on which the activations' ranges are measured."),
+    ] = 128,
+    seed: Annotated[int, typer.Option(help="Of the draw of those films.")] = 20,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Cores to use. Default: all that there are.")
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", help="Write parity as JSON, with every film whose label flipped."),
+    ] = None,
+    zipped: Annotated[bool, typer.Option("--zip", help="Write <BUNDLE>.zip too.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a bundle that is there.")] = False,
+) -> None:
+    """Quantize a trained ensemble to int8, and measure what that changed.
+
+    The four members become one int8 backbone each, their classifiers and the fusion one small head.
+    Parity with the float32 members is measured on the test split by the runtime that is deployed.
+    """
+    require_extra()
+    # Their start-up notes would drown the progress; an error still shows as an exception.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    from convert.conversion import ConversionOptions
+    from convert.session import run_conversion
+    from train.dataset import default_data_dir
+
+    run_conversion(
+        ConversionOptions(
+            run=run,
+            out=out,
+            data=data if data is not None else default_data_dir() / "kermany",
+            representative=representative,
+            seed=seed,
+            threads=threads if threads is not None else cores.available(),
+            force=force,
+            zipped=zipped,
+        ),
+        report,
+    )

@@ -1,0 +1,231 @@
+"""One conversion: a float run becomes an int8 bundle."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import keras
+import msgspec
+
+import train.members  # noqa: F401  # registers the layer that a member's file names
+from convert import pack
+from convert.export import export
+from convert.head import Classifier, build_head, fold_classifier
+from convert.parity import Answers, ParityReport, compare
+from convert.quantize import SCHEME, calibrate, quantize
+from convert.representative import RepresentativeSet, draw_representative
+from pneumo_edge.bundle import load_bundle
+from pneumo_edge.engines import choose
+from pneumo_edge.ensemble import Ensemble
+from pneumo_edge.errors import RecipeError
+from pneumo_edge.manifest import MEMBER_NAMES, SCHEMA_VERSION, InputContract, Manifest, Member
+from pneumo_edge.types import SIDE
+from train.card import render_card
+from train.dataset import Dataset, list_films, load, training_films
+from train.evaluate import TEST, float_scores, load_test_split, predict_bundle, rows_of
+from train.fit import film_id
+from train.record import training_record
+from train.run import Fusion, Run
+
+HEAD = "head.tflite"
+HELD_OUT = "held-out"
+
+Progress = Callable[[str, int], Callable[[int], None]]
+"""Given what begins and how many steps it has, returns what is called with 1 after each."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConversionOptions:
+    """What the command line asked for."""
+
+    run: Path
+    out: Path
+    data: Path
+    representative: int
+    seed: int
+    threads: int
+    force: bool
+    zipped: bool
+    """Write `<out>.zip` too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """What came of it."""
+
+    manifest: Manifest
+    report: ParityReport
+    sizes: Mapping[str, int]
+    """Bytes by file."""
+    archive: Path | None
+    """The .zip, where one was asked for."""
+
+
+def convert(options: ConversionOptions, progress: Progress) -> Conversion:
+    """Export, quantize, fold, measure and pack; see `pneumo-edge convert --help`.
+
+    Raises:
+        PneumoEdgeError: bad run, data or target. What was at the target stays.
+    """
+    pack.refuse_existing(options.out, options.force)
+    run = Run(options.run)
+    models = {name: run.model_path(name) for name in MEMBER_NAMES}
+    fusion, pattern = run.fusion(), run.split().patient_pattern
+    provenance = training_record(run)
+    films = training_films(options.data, pattern)
+    chosen = draw_representative(
+        films,
+        options.representative,
+        options.seed,
+        progress("reading representative films", options.representative),
+    )
+    split, dataset = _parity_films(options.data, run, progress)
+    files = _models(models, fusion, chosen, options.threads, progress)
+    manifest = _manifest(files, fusion, _created(models), provenance | _record(chosen))
+    manifest, report = _measure(manifest, files, run, split, dataset, progress)
+    files |= {pack.CARD: render_card(manifest).encode()}
+    manifest = msgspec.structs.replace(manifest, files=pack.digests(files))
+    pack.write(options.out, manifest, files, options.force)
+    archive = pack.write_zip(options.out) if options.zipped else None
+    sizes = {name: len(content) for name, content in files.items()}
+    return Conversion(manifest, report, sizes, archive)
+
+
+def _parity_films(data: Path, run: Run, progress: Progress) -> tuple[str, Dataset]:
+    """The official test split; where there is none, the first fold's held-out films."""
+    pattern = run.split().patient_pattern
+    if (data / TEST).is_dir():
+        step = progress("reading test films", len(list_films(data / TEST, pattern)))
+        return TEST, load_test_split(data, pattern, step)
+    held_out = set(run.split().folds[0])
+    films = [film for film in training_films(data, pattern) if film_id(film) in held_out]
+    if not films:
+        raise RecipeError(
+            f"{data} holds none of the films that run {run.folder} held out",
+            "pass the data set that the run was trained on with --data",
+        )
+    return HELD_OUT, load(films, progress("reading held-out films", len(films)))
+
+
+def _models(
+    models: Mapping[str, Path],
+    fusion: Fusion,
+    chosen: RepresentativeSet,
+    threads: int,
+    progress: Progress,
+) -> dict[str, bytes]:
+    """The four backbones and the head, by file name."""
+    files: dict[str, bytes] = {}
+    classifiers: list[Classifier] = []
+    for name, path in models.items():
+        step = progress(f"quantizing {name}", len(chosen.pixels))
+        member = _load(path)
+        backbone = export(member)
+        files[f"{name}.tflite"] = quantize(
+            backbone, calibrate(backbone, chosen.pixels, threads, step)
+        )
+        classifiers.append(fold_classifier(member))
+    weights = [fusion.weights[name] for name in models]
+    files[HEAD] = build_head(classifiers, weights, fusion.bias)
+    return files
+
+
+def _load(path: Path) -> Any:
+    try:
+        return keras.models.load_model(path, compile=False)
+    except Exception as err:  # Keras and its zip and h5 readers raise anything
+        reason = str(err).partition("\n")[0]
+        raise RecipeError(
+            f"{path} is no member's model ({reason})", "train that member again"
+        ) from err
+
+
+def _created(models: Mapping[str, Path]) -> str:
+    """The date on which the newest member was saved, which Keras notes in its file.
+
+    Not today's: converting a run twice gives the same bytes.
+    """
+    days = []
+    for path in models.values():
+        with zipfile.ZipFile(path) as archive:
+            days.append(str(json.loads(archive.read("metadata.json"))["date_saved"])[:10])
+    return max(days)
+
+
+def _record(chosen: RepresentativeSet) -> dict[str, Any]:
+    """The part of the provenance that conversion can tell."""
+    tools = ("pneumo-edge", "tensorflow", "keras", "litert-quantizer", "ai-edge-litert")
+    return {
+        "conversion": {
+            "scheme": SCHEME,
+            "representative": {
+                "films": len(chosen.films),
+                "patients": len({film.patient for film in chosen.films}),
+                "seed": chosen.seed,
+                "split": "train",
+            },
+            "versions": {tool: metadata.version(tool) for tool in tools},
+        }
+    }
+
+
+def _manifest(
+    files: Mapping[str, bytes], fusion: Fusion, created: str, provenance: dict[str, Any]
+) -> Manifest:
+    """A manifest that has not been measured yet."""
+    hashes = pack.digests(files)
+    weights = [fusion.weights[name] for name in MEMBER_NAMES]
+    return Manifest(
+        schema=SCHEMA_VERSION,
+        id=pack.bundle_id(hashes, weights, fusion.bias),
+        created=created,
+        files=hashes,
+        input=InputContract(rows=SIDE, cols=SIDE, channels=1, dtype="uint8"),
+        members=[
+            Member(name=name, file=f"{name}.tflite", weight=weight, scheme=SCHEME)
+            for name, weight in zip(MEMBER_NAMES, weights, strict=True)
+        ],
+        bias=fusion.bias,
+        head=HEAD,
+        operating_points=fusion.operating_points,
+        evaluation_order=list(MEMBER_NAMES),
+        figures=[],
+        parity=[],
+        provenance=provenance,
+    )
+
+
+def _measure(
+    manifest: Manifest,
+    files: Mapping[str, bytes],
+    run: Run,
+    split: str,
+    dataset: Dataset,
+    progress: Progress,
+) -> tuple[Manifest, ParityReport]:
+    """Fill in figures and parity, with the deployed runtime on the int8 side."""
+    fusion, points = run.fusion(), manifest.operating_points
+    done = progress("scoring with float32 Keras", 1)
+    exact = Answers(*float_scores(run, fusion, dataset))
+    done(1)
+    with tempfile.TemporaryDirectory() as folder:
+        draft = Path(folder) / "bundle"
+        pack.write(draft, manifest, files)
+        ensemble = Ensemble(load_bundle(draft), choose("cpu"), threads=1)
+        step = progress("scoring with the int8 bundle", len(dataset))
+        quantized = Answers(*predict_bundle(ensemble, dataset, step))
+    films = [film_id(film) for film in dataset.films]
+    rows, flips = compare(exact, quantized, dataset.labels, films, points)
+    figures = []
+    if split == TEST:
+        for answers, precision in ((exact, "float32"), (quantized, "int8")):
+            figures += rows_of(answers.probabilities, answers.y, dataset, precision, points)
+    report = ParityReport(bundle=manifest.id, split=split, rows=rows, flips=flips)
+    return msgspec.structs.replace(manifest, figures=figures, parity=rows), report

@@ -1,0 +1,97 @@
+"""One `pneumo-edge convert`: progress while it runs, and what came of it as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from convert.conversion import Conversion, ConversionOptions, convert
+from pneumo_edge.errors import BundleError
+
+MEGABYTE = 1e6
+
+
+def run_conversion(options: ConversionOptions, report: Path | None) -> Conversion:
+    """Convert, show and write the report; see `pneumo-edge convert --help`.
+
+    Raises:
+        PneumoEdgeError: bad run, data or target, or the report cannot be written.
+    """
+    errors = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bars:
+
+        def progress(what: str, steps: int) -> Callable[[int], None]:
+            if not errors.is_terminal:
+                errors.print(what)
+            task = bars.add_task(what, total=steps)
+            return lambda count: bars.advance(task, count)
+
+        conversion = convert(options, progress)
+    if report is not None:
+        _write_report(conversion, report)
+    _show(conversion, options.out)
+    return conversion
+
+
+def _write_report(conversion: Conversion, path: Path) -> None:
+    try:
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(conversion.report)) + b"\n")
+    except OSError as err:
+        raise BundleError(f"cannot write {path}: {err.strerror}", "name another --report") from None
+
+
+def _show(conversion: Conversion, out: Path) -> None:
+    # A program that reads a pipe gets whole rows, not rows that are folded at 80 columns.
+    console = Console(width=None if Console().is_terminal else 150)
+    console.print(_parity_table(conversion))
+    console.print(_size_table(conversion))
+    for flip in conversion.report.flips:
+        console.print(
+            f"{flip.subject} at {flip.operating_point} > {flip.threshold:.4f}: {flip.film} "
+            f"{flip.float32:.4f} -> {flip.int8:.4f}",
+            highlight=False,
+        )
+    console.print(f"bundle {conversion.manifest.id} written to {out}", highlight=False)
+    if conversion.archive is not None:
+        console.print(f"and to {conversion.archive}", highlight=False)
+
+
+def _parity_table(conversion: Conversion) -> Table:
+    report = conversion.report
+    table = Table(
+        title=f"int8 against float32 on {report.rows[0].n} {report.split} films",
+        title_justify="left",
+    )
+    for heading in ("", "mean |dp|", "worst |dp|", "AUC float32", "AUC int8", "labels flipped"):
+        table.add_column(heading)
+    for row in report.rows:
+        table.add_row(
+            row.subject,
+            f"{row.mean_abs_dp:.4f}",
+            f"{row.worst_abs_dp:.4f}",
+            f"{row.auc_float:.4f}",
+            f"{row.auc_int8:.4f}",
+            ", ".join(f"{point} {count}" for point, count in row.flips.items()),
+        )
+    return table
+
+
+def _size_table(conversion: Conversion) -> Table:
+    table = Table(title="sizes", title_justify="left")
+    table.add_column("file")
+    table.add_column("MB", justify="right")
+    for name, size in sorted(conversion.sizes.items()):
+        table.add_row(name, f"{size / MEGABYTE:.2f}")
+    table.add_row("together", f"{sum(conversion.sizes.values()) / MEGABYTE:.2f}")
+    return table
