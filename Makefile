@@ -13,8 +13,8 @@ DEVICE := .venv-device
 DEV := .venv
 IMAGES ?= samples/*.png
 DATA ?= $(or $(PNEUMO_EDGE_DATA),../shared/data)/kermany
-RUN ?= runs/paper
-RECIPE ?= paper
+RECIPE ?= best
+RUN ?= runs/$(RECIPE)
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
@@ -52,8 +52,9 @@ bench: $(DEV)/.installed $(DEVICE)/.installed ## Time the whole process and each
 	@$(DEV)/bin/pneumo-edge bench process --program $(DEVICE)/bin/pneumo-edge $(BENCH_ARGS)
 	@$(DEV)/bin/pneumo-edge bench latency
 
-train: $(DEV)/.installed ## Fit the members on DATA by RECIPE into RUN; resumes where it was stopped
+train: $(DEV)/.installed ## Fit and fuse the members on DATA by RECIPE into RUN; goes on where it was stopped
 	$(DEV)/bin/pneumo-edge train fit --data $(DATA) --recipe $(RECIPE) --run $(RUN)
+	$(DEV)/bin/pneumo-edge train fuse --run $(RUN)
 
 samples: $(DEV)/.installed ## Draw the sample radiographs again from DATA
 	$(DEV)/bin/pneumo-edge train samples --data $(DATA)
