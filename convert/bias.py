@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from ai_edge_litert.tools import flatbuffer_utils as fb
 from numpy.typing import NDArray
+
+from convert.graph import Graph
 
 PADDINGS = {0: "SAME", 1: "VALID"}
 """The .tflite schema's Padding."""
@@ -45,32 +46,6 @@ def correct_biases(
             error = _dequantized(after, new.inputs[1]) - before.values(old.inputs[1], np.float32)
             _shift(after, new, -_mean_output(kind, old.builtinOptions, mean, error))
     return bytes(after.content)
-
-
-class Graph:
-    """A .tflite's only subgraph, whose constants can be changed in place.
-
-    In place, because packing the graph anew would lose the alignment of its constants.
-    """
-
-    def __init__(self, content: bytearray) -> None:
-        self.content = content
-        self.model = fb.convert_bytearray_to_object(content)
-        self.operators = self.model.subgraphs[0].operators
-        self.tensors = self.model.subgraphs[0].tensors
-
-    def kind(self, operator: Any) -> str:
-        """The operator's name, for instance CONV_2D."""
-        return str(fb.opcode_to_name(self.model, operator.opcodeIndex))
-
-    def values(self, index: int, dtype: type[np.generic]) -> NDArray[Any]:
-        """A constant tensor; writing to it changes `content`."""
-        buffer = self.model.buffers[self.tensors[index].buffer]
-        if buffer.offset:  # stored behind the flatbuffer proper
-            raw = np.frombuffer(self.content, np.uint8, buffer.size, buffer.offset)
-        else:
-            raw = buffer.data
-        return raw.view(dtype).reshape(self.tensors[index].shape)
 
 
 def _dequantized(graph: Graph, index: int) -> NDArray[np.float32]:

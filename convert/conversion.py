@@ -28,9 +28,16 @@ from pneumo_edge.errors import RecipeError
 from pneumo_edge.manifest import MEMBER_NAMES, SCHEMA_VERSION, InputContract, Manifest, Member
 from pneumo_edge.types import SIDE
 from train.card import render_card
-from train.dataset import Dataset, list_films, load, training_films
-from train.evaluate import TEST, float_scores, load_test_split, predict_bundle, rows_of
-from train.fit import film_id
+from train.dataset import list_films, load, training_films
+from train.evaluate import (
+    TEST,
+    EvaluationSplit,
+    float_scores,
+    load_split,
+    predict_bundle,
+    predict_float,
+    rows_of,
+)
 from train.record import training_record
 from train.run import Fusion, Run
 
@@ -86,10 +93,10 @@ def convert(options: ConversionOptions, progress: Progress) -> Conversion:
         options.seed,
         progress("reading representative films", options.representative),
     )
-    split, dataset = _parity_films(options.data, run, progress)
+    split = _parity_films(options.data, run, progress)
     files = _models(models, fusion, chosen, options.threads, progress)
     manifest = _manifest(files, fusion, _created(models), provenance | _record(chosen))
-    manifest, report = _measure(manifest, files, run, split, dataset, progress)
+    manifest, report = _measure(manifest, files, run, split, progress)
     files |= {pack.CARD: render_card(manifest).encode()}
     manifest = msgspec.structs.replace(manifest, files=pack.digests(files))
     pack.write(options.out, manifest, files, options.force)
@@ -98,20 +105,21 @@ def convert(options: ConversionOptions, progress: Progress) -> Conversion:
     return Conversion(manifest, report, sizes, archive)
 
 
-def _parity_films(data: Path, run: Run, progress: Progress) -> tuple[str, Dataset]:
+def _parity_films(data: Path, run: Run, progress: Progress) -> EvaluationSplit:
     """The official test split; where there is none, the first fold's held-out films."""
     pattern = run.split().patient_pattern
     if (data / TEST).is_dir():
-        step = progress("reading test films", len(list_films(data / TEST, pattern)))
-        return TEST, load_test_split(data, pattern, step)
+        count = len(list_films(data / TEST, pattern))
+        return load_split(data, pattern, progress("reading test films", count))
     held_out = set(run.split().folds[0])
-    films = [film for film in training_films(data, pattern) if film_id(film) in held_out]
+    films = [film for film in training_films(data, pattern) if film.id in held_out]
     if not films:
         raise RecipeError(
             f"{data} holds none of the films that run {run.folder} held out",
             "pass the data set that the run was trained on with --data",
         )
-    return HELD_OUT, load(films, progress("reading held-out films", len(films)))
+    step = progress("reading held-out films", len(films))
+    return EvaluationSplit(HELD_OUT, load(films, step))
 
 
 def _models(
@@ -206,26 +214,27 @@ def _measure(
     manifest: Manifest,
     files: Mapping[str, bytes],
     run: Run,
-    split: str,
-    dataset: Dataset,
+    split: EvaluationSplit,
     progress: Progress,
 ) -> tuple[Manifest, ParityReport]:
     """Fill in figures and parity, with the deployed runtime on the int8 side."""
     fusion, points = run.fusion(), manifest.operating_points
-    done = progress("scoring with float32 Keras", 1)
-    exact = Answers(*float_scores(run, fusion, dataset))
-    done(1)
+    step = progress("scoring with float32 Keras", len(MEMBER_NAMES))
+    for name in MEMBER_NAMES:  # which the run keeps, and float_scores reads
+        predict_float(run, name, split)
+        step(1)
+    exact = Answers(*float_scores(run, fusion, split))
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / "bundle"
         pack.write(draft, manifest, files)
         ensemble = Ensemble(load_bundle(draft), choose("cpu"), threads=1)
-        step = progress("scoring with the int8 bundle", len(dataset))
-        quantized = Answers(*predict_bundle(ensemble, dataset, step))
-    films = [film_id(film) for film in dataset.films]
-    rows, flips = compare(exact, quantized, dataset.labels, films, points)
+        step = progress("scoring with the int8 bundle", len(split.dataset))
+        quantized = Answers(*predict_bundle(ensemble, split.dataset, step))
+    films = [film.id for film in split.dataset.films]
+    rows, flips = compare(exact, quantized, split.dataset.labels, films, points)
     figures = []
-    if split == TEST:
+    if split.name == TEST:
         for answers, precision in ((exact, "float32"), (quantized, "int8")):
-            figures += rows_of(answers.probabilities, answers.y, dataset, precision, points)
-    report = ParityReport(bundle=manifest.id, split=split, rows=rows, flips=flips)
+            figures += rows_of(answers.probabilities, answers.y, split, precision, points)
+    report = ParityReport(bundle=manifest.id, split=split.name, rows=rows, flips=flips)
     return msgspec.structs.replace(manifest, figures=figures, parity=rows), report

@@ -86,7 +86,7 @@ def _fold(weight: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Sum an (rows, cols, 3, out) kernel over its channels where the copy expects (rows, cols, 1, out)."""
     if weight.shape == shape:
         return weight
-    return weight.sum(axis=2, keepdims=True, dtype=np.float64).astype(np.float32)
+    return np.asarray(weight.sum(axis=2, keepdims=True, dtype=np.float64), np.float32)
 
 
 def export(member: Any) -> FloatBackbone:
@@ -103,14 +103,15 @@ def export(member: Any) -> FloatBackbone:
     trainable = [tf.constant(v.numpy()) for v in copy.trainable_variables]
     frozen = [tf.constant(v.numpy()) for v in copy.non_trainable_variables]
 
-    @tf.function(input_signature=[tf.TensorSpec((1, SIDE, SIDE, 1), tf.float32, name="grey")])
+    spec = tf.TensorSpec((1, SIDE, SIDE, 1), tf.float32, name="grey")
+
     def backbone(grey: tf.Tensor) -> dict[str, tf.Tensor]:
         # The weights enter as constants: variables would stay variables in the graph, and no
         # accelerator takes those.
         features, _ = copy.stateless_call(trainable, frozen, grey, training=False)
         return {"features": features}
 
-    tflite = to_tflite({SIGNATURE: backbone})
+    tflite = to_tflite({SIGNATURE: tf.function(backbone, input_signature=[spec])})
     return FloatBackbone(
         convolution_base(member).name, fuse_relus(tflite), grey_to_three.mean, grey_to_three.scale
     )

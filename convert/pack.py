@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import tempfile
 import zipfile
@@ -77,7 +76,7 @@ def write(
             (partial / MANIFEST).write_bytes(text + b"\n")
             if target.exists():
                 shutil.rmtree(target)
-            os.replace(partial, target)
+            partial.replace(target)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     except OSError as err:
@@ -96,5 +95,5 @@ def write_zip(bundle: Path) -> Path:
             info.compress_type = zipfile.ZIP_DEFLATED
             info.external_attr = 0o644 << 16
             archive.writestr(info, path.read_bytes())
-    os.replace(partial, target)
+    partial.replace(target)
     return target

@@ -26,7 +26,7 @@ class Answers:
     """(n,), the fused value."""
 
 
-class Flip(Struct):
+class Flip(Struct, frozen=True):
     """A film whose label quantization changed."""
 
     film: str
@@ -39,7 +39,7 @@ class Flip(Struct):
     int8: float
 
 
-class ParityReport(Struct):
+class ParityReport(Struct, frozen=True):
     """What `--report` writes: the table, and every label that flipped."""
 
     bundle: str
@@ -97,7 +97,7 @@ def _flips(
 ) -> list[Flip]:
     return [
         Flip(
-            film=films[at],
+            film=films[int(at)],
             subject=subject,
             operating_point=point,
             threshold=threshold,

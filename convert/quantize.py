@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from convert.bias import correct_biases
 from convert.export import FloatBackbone
+from convert.graph import Graph
 
 SCHEME = "static-int8"
 """Weights int8 per output channel, biases int32, activations int8 with a zero point."""
@@ -59,9 +60,7 @@ def calibrate(
         )
     runner.allocate_tensors()
     given = runner.get_input_details()[0]
-    made = {op["outputs"][0] for op in runner._get_ops_details() if op["op_name"] != "DELEGATE"}
-    tensors = {t["index"]: t["name"] for t in runner.get_tensor_details() if t["index"] in made}
-    tensors[given["index"]] = given["name"]
+    tensors = Graph(bytearray(backbone.tflite)).activations()
     seen: dict[str, list[tuple[float, float]]] = {name: [] for name in tensors.values()}
     sums: dict[str, NDArray[np.float64]] = {name: np.zeros(()) for name in tensors.values()}
     for film in pixels:
@@ -74,12 +73,16 @@ def calibrate(
             sums[name] = sums[name] + values
         if progress is not None:
             progress(1)
-    seen[given["name"]] = [tuple(backbone.scale * (g - backbone.mean) for g in (0.0, 255.0))]
+    seen[given["name"]] = [
+        (-backbone.scale * backbone.mean, backbone.scale * (255 - backbone.mean))
+    ]
     return {
         name: Activation(
-            *np.array(seen[name], np.float32).T, (sums[name] / len(pixels)).astype(np.float32)
+            low=np.array([low for low, _ in pairs], np.float32),
+            high=np.array([high for _, high in pairs], np.float32),
+            mean=(sums[name] / len(pixels)).astype(np.float32),
         )
-        for name in seen
+        for name, pairs in seen.items()
     }
 
 
@@ -99,6 +102,5 @@ def quantize(backbone: FloatBackbone, activations: Mapping[str, Activation]) -> 
     }
     tool = quantizer.Quantizer(backbone.tflite, recipe.static_wi8_ai8())
     result = tool.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)
-    assert result.quantized_model is not None  # only before quantize() is called
     means = {name: seen.mean for name, seen in activations.items()}
-    return correct_biases(backbone.tflite, bytes(result.quantized_model), means)
+    return correct_biases(backbone.tflite, bytes(result.quantized_model or b""), means)

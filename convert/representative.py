@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import random
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pneumo_edge.errors import DatasetError
 from train.dataset import LABELS, Film, load
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,19 +37,22 @@ def order(films: Sequence[Film], seed: int) -> list[Film]:
     Returns:
         Every film once. No patient has a second film before each patient of its class has a first.
     """
-    draw = random.Random(seed)
+    draw = np.random.default_rng(seed)
     by_class = [_by_patient([f for f in films if f.label == k], draw) for k in range(len(LABELS))]
     return [film for turn in zip_longest(*by_class) for film in turn if film is not None]
 
 
-def _by_patient(films: Sequence[Film], draw: random.Random) -> Iterator[Film]:
+def _by_patient(films: Sequence[Film], draw: np.random.Generator) -> Iterator[Film]:
     patients: dict[str, list[Film]] = defaultdict(list)
-    for film in sorted(films, key=lambda f: (f.patient, f.path.name)):
+    for film in sorted(films, key=lambda f: (f.patient, f.name)):
         patients[film.patient].append(film)
-    shuffled = [draw.sample(own, len(own)) for own in patients.values()]
-    draw.shuffle(shuffled)
+    shuffled = [_shuffle(own, draw) for own in _shuffle(list(patients.values()), draw)]
     for turn in zip_longest(*shuffled):
         yield from (film for film in turn if film is not None)
+
+
+def _shuffle(items: list[T], draw: np.random.Generator) -> list[T]:
+    return [items[i] for i in draw.permutation(len(items))]
 
 
 def draw_representative(
