@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
@@ -9,12 +10,13 @@ import typer
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
+from pneumo_edge.cli import app
 from pneumo_edge.decode import decode_file
 from pneumo_edge.errors import DatasetError, PneumoEdgeError
 from pneumo_edge.types import Label
 from train import appearance
 from train.novelty import RealFilms
-from train.samples import Settings, command, make_samples, write_samples
+from train.samples import Settings, command, make_samples, surest, write_samples
 
 SETTINGS = Settings(films=24, components=6, side=160)
 
@@ -66,6 +68,20 @@ def test_the_chooser_is_shown_every_candidate_and_obeyed(data: Path) -> None:
     assert [len(seen["normal"]), len(seen["pneumonia"])] == [3, 3]
     for sample in samples:
         np.testing.assert_array_equal(sample.pixels, seen[sample.label][2])
+
+
+def test_the_ensemble_keeps_the_candidate_that_it_is_surest_of(
+    shipped_bundle: Path, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(5)
+    candidates = [blob(rng, label) for label in (0, 1, 0, 1)]
+    for number, film in enumerate(candidates):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), film)
+    result = CliRunner().invoke(app, ["infer", str(tmp_path), "--jsonl"])
+    y = [json.loads(line)["y"] for line in result.stdout.splitlines()]
+    pick = surest(shipped_bundle)
+    assert pick("pneumonia", candidates) == int(np.argmax(y))
+    assert pick("normal", candidates) == int(np.argmin(y))
 
 
 def test_a_sample_has_the_mean_and_the_spread_of_its_class(data: Path) -> None:
@@ -135,8 +151,10 @@ def test_the_files_hold_the_pixels_and_no_metadata(data: Path, tmp_path: Path) -
 
 
 def test_the_command_names_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    app = typer.Typer()
-    app.command()(command)
-    result = CliRunner().invoke(app, ["--data", str(tmp_path / "nowhere"), "--out", str(tmp_path)])
+    alone = typer.Typer()
+    alone.command()(command)
+    result = CliRunner().invoke(
+        alone, ["--data", str(tmp_path / "nowhere"), "--out", str(tmp_path)]
+    )
     assert isinstance(result.exception, PneumoEdgeError)
     assert "nowhere" in str(result.exception)
