@@ -109,9 +109,13 @@ def load_ahead(path: Path | None) -> Future[Bundle]:
 
 def _prefix(path: Path) -> str:
     """Empty for a folder; for a .zip the folder inside it that holds the manifest."""
-    if path.is_dir():
+    try:
+        folder, exists = path.is_dir(), path.exists()
+    except OSError as err:  # a parent that this user may not enter, a name too long
+        raise BundleError(f"{path} cannot be read ({err.strerror})", _AGAIN) from None
+    if folder:
         return ""
-    if not path.exists():
+    if not exists:
         raise BundleError(
             f"there is no bundle at {path}", "name a bundle's folder or .zip with --bundle"
         )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pneumo_edge import native_stderr
 from pneumo_edge.errors import BadRadiographError
-from pneumo_edge.image_header import ImageHeader, MalformedHeaderError, read_header
+from pneumo_edge.image_header import ImageHeader, MalformedHeaderError, gif_frames, read_header
 from pneumo_edge.types import Radiograph
 
 MAX_BYTES = 128 * 2**20
@@ -231,8 +231,8 @@ def _radiograph(pixels: Pixels, header: ImageHeader, source: str) -> Radiograph:
 
 def _other(data: bytes) -> str:
     """What to call bytes that are no image of ours."""
-    if data.startswith(b"GIF8") and (b"NETSCAPE2.0" in data or data.count(b"\x21\xf9\x04") > 1):
-        return "an animated GIF"
+    if (frames := gif_frames(data)) > 1:
+        return f"an animated GIF of {frames} frames"
     for at, magic, name in _OTHERS:
         if data[at : at + len(magic)] == magic:
             return name

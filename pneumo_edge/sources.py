@@ -46,7 +46,7 @@ class Source:
 def is_single(arguments: list[str]) -> bool:
     """Whether the arguments name one image, and not a folder or a pattern."""
     return len(arguments) == 1 and not (
-        _is_pattern(arguments[0]) or Path(arguments[0]).expanduser().is_dir()
+        _is_pattern(arguments[0]) or _is_folder(_at_home(arguments[0]))
     )
 
 
@@ -57,13 +57,13 @@ def expand(arguments: Iterable[str]) -> Iterator[Source]:
     links to folders are not followed. What cannot be opened becomes a source that fails when read.
     """
     for argument in arguments:
-        path = Path(argument).expanduser() if argument.startswith("~") else Path(argument)
+        path = _at_home(argument)
         if argument == STDIN:
             yield Source(STDIN)
         elif _is_pattern(argument):
             what = f"no file matches {argument!r}"
             yield from _some(_pattern(argument), argument, what, "check the pattern")
-        elif path.is_dir():
+        elif _is_folder(path):
             kinds = ", ".join(sorted(SUFFIXES))
             what = f"the folder {argument} holds no image"
             yield from _some(_folder(path), argument, what, f"name a folder with {kinds} files")
@@ -74,6 +74,22 @@ def expand(arguments: Iterable[str]) -> Iterator[Source]:
 def _is_pattern(argument: str) -> bool:
     """A file whose own name has brackets is no pattern."""
     return glob.has_magic(argument) and not os.path.lexists(argument)
+
+
+def _is_folder(path: Path) -> bool:
+    """False, too, where this user may not know; reading it will say so."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def _at_home(argument: str) -> Path:
+    """With ~ in front made the home folder, where there is such a user."""
+    try:
+        return Path(argument).expanduser()
+    except RuntimeError:
+        return Path(argument)
 
 
 def _some(sources: Iterator[Source], argument: str, what: str, remedy: str) -> Iterator[Source]:
@@ -88,9 +104,9 @@ def _some(sources: Iterator[Source], argument: str, what: str, remedy: str) -> I
 
 def _pattern(pattern: str) -> Iterator[Source]:
     # Path.glob takes no absolute pattern.
-    matches = glob.iglob(str(Path(pattern).expanduser()), recursive=True)  # noqa: PTH207
+    matches = glob.iglob(str(_at_home(pattern)), recursive=True)  # noqa: PTH207
     for name in sorted(matches):
-        if not Path(name).is_dir():
+        if not _is_folder(Path(name)):
             yield Source(name)
 
 
@@ -99,7 +115,7 @@ def _folder(folder: Path) -> Iterator[Source]:
         for entry in _sorted_entries(folder):
             if entry.is_dir(follow_symlinks=False):
                 yield from _folder(Path(entry.path))
-            elif Path(entry.name).suffix.lower() in SUFFIXES and not Path(entry.path).is_dir():
+            elif Path(entry.name).suffix.lower() in SUFFIXES and not _is_folder(Path(entry.path)):
                 yield Source(entry.path)
     except OSError as err:
         what = f"the folder {folder} cannot be read ({err.strerror})"

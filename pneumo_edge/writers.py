@@ -11,7 +11,7 @@ from typing import Any, Protocol, TextIO
 
 import msgspec
 
-from pneumo_edge import render
+from pneumo_edge import interrupts, render
 from pneumo_edge.errors import PneumoEdgeError
 from pneumo_edge.records import record
 from pneumo_edge.types import Finding, Refusal
@@ -55,7 +55,7 @@ class TextWriter:
         _put(render.card(outcome, self._glyphs) if self._single else render.row(outcome))
 
     def close(self) -> None:
-        if not self._single and any(self._counts.values()):
+        if sum(self._counts.values()) > 1:
             _put("\n" + render.summary(self._counts, self._last))
         if self._last is not None:
             _put(("  " if self._single else "") + render.NOTICE)
@@ -153,7 +153,8 @@ def together(writers: Sequence[Writer]) -> Iterator[Callable[[Outcome], None]]:
             stack.callback(writer.close)
 
         def write(outcome: Outcome) -> None:
-            for writer in writers:
-                writer.write(outcome)
+            with interrupts.deferred():
+                for writer in writers:
+                    writer.write(outcome)
 
         yield write
