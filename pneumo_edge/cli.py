@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from enum import Enum
 from io import TextIOWrapper
@@ -223,6 +224,10 @@ def main() -> None:
         app()
     except PneumoEdgeError as err:
         _fail(err)
+    except OSError as err:
+        if err.errno != errno.ENOSPC:
+            raise
+        _fail(PneumoEdgeError("the disk is full, so that the output is cut off", "free some of it"))
     except ModuleNotFoundError as err:
         extra = EXTRAS.get((err.name or "").partition(".")[0])
         if extra is None:

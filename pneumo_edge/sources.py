@@ -38,6 +38,8 @@ class Source:
         if self.failure is not None:
             raise self.failure
         if self.name == STDIN:
+            if sys.stdin is None:
+                raise BadRadiographError("standard input is closed", "pipe an image into it")
             # One byte more than decode takes tells it that there is too much.
             return sys.stdin.buffer.read(MAX_BYTES + 1)
         return read_bytes(Path(self.name))

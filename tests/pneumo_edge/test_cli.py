@@ -418,3 +418,28 @@ def test_memory_does_not_grow_with_the_folder(tmp_path: Path) -> None:
 
     few, many = peak_kib(100), peak_kib(12_000)
     assert many - few < 4 * 1024, f"{(many - few) / 1024:.1f} MiB more for 11,900 more files"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell is not Unix's")
+def test_a_closed_standard_input_is_refused() -> None:
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&-', "sh", *COMMAND, "infer", "-"],
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == b"error: standard input is closed; to fix it, pipe an image into it\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_a_full_disk_is_one_line_with_a_remedy(film: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*COMMAND, "infer", str(film), "--jsonl"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert done.returncode == 1
+    (line,) = done.stderr.decode().splitlines()
+    assert line.startswith("error: the disk is full")
