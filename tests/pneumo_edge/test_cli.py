@@ -335,24 +335,6 @@ def test_listing_the_commands_imports_nothing_heavy() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_bundle_show_tells_what_it_is(cli: Cli) -> None:
-    bundle = load_bundle()
-    ran = cli("bundle", "show")
-    assert ran.code == 0
-    for text in (bundle.id, "vgg16", "xception", "paper 0.500", "not a medical device"):
-        assert text in ran.out
-    assert json.loads(cli("bundle", "show", "--json").out)["id"] == bundle.id
-
-
-def test_bundle_verify_says_ok_or_what_is_wrong(cli: Cli, tmp_path: Path) -> None:
-    ran = cli("bundle", "verify")
-    assert ran.code == 0
-    assert load_bundle().id in ran.out
-    ran = cli("bundle", "verify", tmp_path)
-    assert ran.code == 1
-    assert "manifest.json is missing; to fix it, " in ran.err
-
-
 def test_standard_input_is_read(film: Path) -> None:
     done = subprocess.run(
         [*COMMAND, "infer", "-", "--json"], input=film.read_bytes(), capture_output=True, check=True

@@ -1,0 +1,68 @@
+"""What a person sees."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pneumo_edge import render
+from pneumo_edge.types import Finding, MemberScore, Timings
+
+FINDING = Finding(
+    file="a.png",
+    label="pneumonia",
+    y=0.75,
+    threshold=0.5,
+    operating_point="balanced",
+    members=(MemberScore("vgg16", 0.25, -1.1, 9), MemberScore("resnet50", 1.0, 20, 9)),
+    ms=Timings(1, 2, 3, 6),
+    engine="cpu",
+    bundle="0123456789ab",
+)
+
+
+def test_bars_and_the_scale_are_drawn_to_measure() -> None:
+    lines = render.card(FINDING, render.ASCII).splitlines()
+    (scale,) = [line for line in lines if "fused y" in line]
+    bar = scale.split()[2]
+    assert (len(bar), bar.index("O"), bar.index("|")) == (40, 30, 20)
+    assert "  vgg16      " + "#" * 10 + "." * 30 + "   0.250" in lines
+    assert "  resnet50   " + "#" * 40 + "   1.000" in lines
+    assert "  1 of 2 members vote pneumonia" in lines
+    assert "PNEUMONIA   y = 0.750, above the threshold 0.500 (balanced)" in "\n".join(lines)
+
+
+@pytest.mark.parametrize(("y", "at"), [(-0.2, 0), (0.0, 0), (1.0, 39), (1.3, 39)])
+def test_y_beyond_the_ends_sits_on_the_end(y: float, at: int) -> None:
+    card = render.card(dataclasses.replace(FINDING, y=y), render.ASCII)
+    (scale,) = [line for line in card.splitlines() if "fused y" in line]
+    assert scale.split()[2].index("O") == at
+
+
+def test_a_normal_finding_says_not_above() -> None:
+    found = dataclasses.replace(FINDING, label="normal", y=0.5)
+    assert "NORMAL   y = 0.500, not above" in render.card(found, render.ASCII)
+
+
+@pytest.mark.parametrize(
+    ("terminal", "no_color", "coloured"), [(1, "", 1), (1, "1", 0), (0, "", 0)]
+)
+def test_colour_is_for_a_terminal_that_wants_it(
+    terminal: int, no_color: str, coloured: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: bool(terminal))
+    monkeypatch.setenv("NO_COLOR", no_color)
+    assert ("\x1b[" in render.row(FINDING)) == bool(coloured)
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=())))
+def test_whatever_a_file_is_called_it_is_one_printable_line(name: str) -> None:
+    shown = render.printable(name)
+    assert shown.isprintable()
+    shown.encode("utf-8")
+    if name.isprintable():
+        assert shown == name
