@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +34,14 @@ class Activation:
     """The tensor's own shape: its mean over the films."""
 
 
+@contextmanager
+def _all_tensors_kept() -> Iterator[None]:
+    """Without the interpreter's warning that keeping all tensors takes memory: here it is meant."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*experimental_preserve_all_tensors", UserWarning)
+        yield
+
+
 def calibrate(
     backbone: FloatBackbone,
     pixels: NDArray[np.uint8],
@@ -51,8 +60,7 @@ def calibrate(
         By tensor name. The input has its whole possible range, [-mean, 255 - mean] * scale, so that
         its quantization is exactly the normalisation.
     """
-    with warnings.catch_warnings():  # keeping all tensors takes memory, which it warns about
-        warnings.simplefilter("ignore", UserWarning)
+    with _all_tensors_kept():
         runner = Interpreter(
             model_content=backbone.tflite,
             num_threads=threads,
@@ -101,6 +109,7 @@ def quantize(backbone: FloatBackbone, activations: Mapping[str, Activation]) -> 
         for name, seen in activations.items()
     }
     tool = quantizer.Quantizer(backbone.tflite, recipe.static_wi8_ai8())
-    result = tool.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)
+    with _all_tensors_kept():
+        result = tool.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)
     means = {name: seen.mean for name, seen in activations.items()}
     return correct_biases(backbone.tflite, bytes(result.quantized_model or b""), means)
