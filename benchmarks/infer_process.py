@@ -37,6 +37,8 @@ class Lap:
     """One process."""
 
     wall_s: float
+    cpu_s: float
+    """Processor time, user and system, over all threads: what other processes on the machine change least."""
     peak_rss_mib: float
     """Peak resident set as the kernel accounts it to the process; never below this benchmark's own at its start."""
     finding: dict[str, object]
@@ -54,6 +56,7 @@ class Report:
     first_wall_s: float
     """The first process of all, which warmed the page cache up."""
     wall_s: Spread
+    cpu_s: Spread
     peak_rss_mib: Spread
     cores: int
     """That each process was allowed."""
@@ -90,7 +93,8 @@ def run_once(command: Sequence[str]) -> Lap:
             "make the command work first",
         )
     unit = MIB if sys.platform == "darwin" else MIB // 1024  # ru_maxrss: bytes there, KiB elsewhere
-    return Lap(wall_s, usage.ru_maxrss / unit, _finding(output, command))
+    cpu_s = usage.ru_utime + usage.ru_stime
+    return Lap(wall_s, cpu_s, usage.ru_maxrss / unit, _finding(output, command))
 
 
 def _finding(output: bytes, command: Sequence[str]) -> dict[str, object]:
@@ -144,6 +148,7 @@ def measure(program: str, image: Path, runs: int, warmup: int, cores: int) -> Re
         warmup=warmup,
         first_wall_s=round(first.wall_s, 4),
         wall_s=wall,
+        cpu_s=spread([round(lap.cpu_s, 4) for lap in laps]),
         peak_rss_mib=peak,
         cores=cores,
         threads=cores,
@@ -173,7 +178,7 @@ def find_program(named: Path | None) -> str:
 
 def table(report: Report) -> str:
     """The report for a person."""
-    wall, peak, on = report.wall_s, report.peak_rss_mib, report.machine
+    wall, cpu, peak, on = report.wall_s, report.cpu_s, report.peak_rss_mib, report.machine
     verdict = "within" if report.within_bars else "NOT within"
     return (
         f"{report.command}\n"
@@ -182,6 +187,7 @@ def table(report: Report) -> str:
         f"{report.runs} runs after {report.warmup}\n"
         f"{'':18}{'p50':>9}{'p90':>9}{'p99':>9}{'worst':>9}{'bar':>9}\n"
         f"{'wall, s':18}{wall.p50:9.3f}{wall.p90:9.3f}{wall.p99:9.3f}{wall.worst:9.3f}{report.wall_bar_s:9.3f}\n"
+        f"{'processor, s':18}{cpu.p50:9.3f}{cpu.p90:9.3f}{cpu.p99:9.3f}{cpu.worst:9.3f}\n"
         f"{'peak memory, MiB':18}{peak.p50:9.1f}{peak.p90:9.1f}{peak.p99:9.1f}{peak.worst:9.1f}"
         f"{report.peak_bar_mib:9.1f}\n"
         f"first process {report.first_wall_s:.3f} s; spread (p90 - best) / p50 {wall.relative:.0%}; {verdict} the bars"

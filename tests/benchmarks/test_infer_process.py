@@ -45,6 +45,8 @@ def test_a_lap_sees_the_memory_and_the_time_of_its_own_process() -> None:
     large = run_once(python(f"import time; x = b'1' * (300 * 2**20); time.sleep(0.3); {finding}"))
     assert large.peak_rss_mib - small.peak_rss_mib > 150
     assert large.wall_s > 0.3
+    busy = run_once(python(f"import time\nwhile time.process_time() < 0.5: pass\n{finding}"))
+    assert busy.cpu_s >= 0.5
 
 
 def test_a_command_that_fails_is_reported_with_its_last_words() -> None:
