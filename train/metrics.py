@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 
 from pneumo_edge.errors import DatasetError
 from pneumo_edge.manifest import Figures, Measure
@@ -38,22 +37,59 @@ class Scored:
 
 
 def counts(scored: Scored, threshold: float, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(4,) weighted true positives, false negatives, true negatives, false positives."""
+    """Weighted true positives, false negatives, true negatives, false positives.
+
+    Args:
+        scored: n films.
+        threshold: Positive is above.
+        weights: (..., n), how often each film counts.
+
+    Returns:
+        (..., 4).
+    """
     positive = scored.scores > threshold
     ill = scored.labels == 1
     cells = (positive & ill, ~positive & ill, ~positive & ~ill, positive & ~ill)
-    return np.array([weights[cell].sum() for cell in cells])
+    return weights @ np.stack(cells, axis=1).astype(np.float64)
 
 
-def rates(cells: NDArray[np.float64]) -> dict[str, float]:
-    """Accuracy, sensitivity (recall), specificity and F1 of pneumonia, each in [0, 1]."""
-    tp, fn, tn, fp = cells
+def rates(cells: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """Accuracy, sensitivity (recall), specificity and F1 of pneumonia, each in [0, 1].
+
+    Args:
+        cells: (..., 4), from `counts`.
+
+    Returns:
+        By measure, (...).
+    """
+    tp, fn, tn, fp = np.moveaxis(cells, -1, 0)
     return {
-        "accuracy": float((tp + tn) / cells.sum()),
-        "sensitivity": float(tp / (tp + fn)),
-        "specificity": float(tn / (tn + fp)),
-        "f1": float(2 * tp / (2 * tp + fp + fn)),
+        "accuracy": (tp + tn) / (tp + fn + tn + fp),
+        "sensitivity": tp / (tp + fn),
+        "specificity": tn / (tn + fp),
+        "f1": 2 * tp / (2 * tp + fp + fn),
     }
+
+
+def auc(scored: Scored, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Area under the ROC curve: how often a pneumonia film outscores a normal one, ties half.
+
+    Args:
+        scored: n films.
+        weights: (draws, n), how often each film counts. All draws are sorted once, which makes a
+            thousand of them as quick as a few of scikit-learn's.
+
+    Returns:
+        (draws,).
+    """
+    order = np.argsort(scored.scores, kind="stable")
+    _, levels = np.unique(scored.scores[order], return_index=True)
+    ill = weights[:, order] * (scored.labels[order] == 1)
+    well = weights[:, order] - ill
+    ill, well = (np.add.reduceat(part, levels, axis=1) for part in (ill, well))
+    below = np.cumsum(well, axis=1) - well
+    won = (ill * (below + well / 2)).sum(axis=1)
+    return np.asarray(won / (ill.sum(axis=1) * well.sum(axis=1)))
 
 
 def patient_resamples(scored: Scored, count: int, seed: int) -> NDArray[np.float64]:
@@ -85,25 +121,22 @@ def intervals(scored: Scored, thresholds: dict[str, float]) -> dict[str, dict[st
     Returns:
         By operating point, by measure. Percentile bootstrap over patients.
     """
+    whole = np.ones((1, len(scored.labels)))
     weights = patient_resamples(scored, RESAMPLES, SEED)
-    auc_draws = np.array(
-        [roc_auc_score(scored.labels, scored.scores, sample_weight=w) for w in weights]
-    )
-    auc = _measure(float(roc_auc_score(scored.labels, scored.scores)), auc_draws)
-    whole = np.ones(len(scored.labels))
+    area = _measure(auc(scored, whole), auc(scored, weights))
     table: dict[str, dict[str, Measure]] = {}
     for point, threshold in thresholds.items():
         value = rates(counts(scored, threshold, whole))
-        draws = [rates(counts(scored, threshold, w)) for w in weights]
-        table[point] = {"auc": auc} | {
-            name: _measure(value[name], np.array([draw[name] for draw in draws])) for name in value
-        }
+        draws = rates(counts(scored, threshold, weights))
+        table[point] = {"auc": area} | {name: _measure(value[name], draws[name]) for name in value}
     return table
 
 
-def _measure(value: float, draws: NDArray[np.float64]) -> Measure:
+def _measure(value: NDArray[np.float64], draws: NDArray[np.float64]) -> Measure:
     low, high = np.percentile(draws, (2.5, 97.5))
-    return Measure(value=round(value, 4), low=round(float(low), 4), high=round(float(high), 4))
+    return Measure(
+        value=round(float(value[0]), 4), low=round(float(low), 4), high=round(float(high), 4)
+    )
 
 
 def figures(
