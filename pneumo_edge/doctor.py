@@ -23,7 +23,7 @@ SAMPLES = Path(__file__).parent / "samples"
 """Generated radiographs, nobody's, named after the label that the ensemble has to give them."""
 
 State = Literal["ok", "warn", "fail"]
-_PACKAGES = ("numpy", "opencv-python-headless", "msgspec", "typer")
+_PACKAGES = ("pneumo-edge", "numpy", "opencv-python-headless", "msgspec", "typer")
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -62,8 +62,7 @@ def _versions() -> Iterator[Check]:
     python = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
     supported = (3, 10) <= sys.version_info[:2] <= (3, 13)
     yield Check("python", "ok" if supported else "warn", python, None if supported else _PYTHON)
-    says = [f"pneumo-edge {metadata.version('pneumo-edge')}"]
-    says += [f"{package} {_package_version(package)}" for package in _PACKAGES]
+    says = [f"{package} {_package_version(package)}" for package in _PACKAGES]
     yield Check("packages", "ok", ", ".join(says))
 
 
