@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import hashlib
 import os
 import re
@@ -29,6 +30,9 @@ KERMANY = r"^(?:person(?P<person>\d+)_(?P<kind>virus|bacteria)|(?P<series>(?:NOR
 MAX_UNREADABLE = 0.03
 """Fraction of unreadable films above which a folder is refused: more is no accident."""
 
+NAMELESS = "file:"
+"""Begins the key of a film whose name tells no patient: it is a patient of its own."""
+
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
 
 
@@ -41,6 +45,13 @@ class Film:
     """0 normal, 1 pneumonia."""
     patient: str
     """Films that share it never end up on two sides of a split."""
+    name: str
+    """Path below the class folder, with forward slashes."""
+
+    @property
+    def id(self) -> str:
+        """Class/name: names a film without a path of the machine."""
+        return f"{LABELS[self.label]}/{self.name}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,13 +132,27 @@ def list_films(folder: Path, pattern: str = KERMANY) -> tuple[Film, ...]:
             raise DatasetError(
                 f"{folder} has no class folder {name}", f"put the {name} films there"
             )
-        paths = sorted(p for p in by_name[name].rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
-        if not paths:
+        here = _class_films(by_name[name], label, pattern)
+        if not here:
             raise DatasetError(f"{by_name[name]} holds no image", f"put the {name} films there")
-        for path in paths:
-            key = patient_key(path.name, pattern)
-            films.append(Film(path, label, key if key is not None else f"file:{path.stem}"))
+        films += here
     return tuple(films)
+
+
+def _class_films(folder: Path, label: int, pattern: str) -> list[Film]:
+    """The films of one class, sorted by path; names that start with a dot are passed over."""
+    films = []
+    for path in sorted(folder.rglob("*")):
+        inside = path.relative_to(folder)
+        # A Mac leaves a "._name.jpeg" beside every file of an archive that it packs.
+        if any(part.startswith(".") for part in inside.parts) or path.is_dir():
+            continue
+        if path.suffix.lower() in IMAGE_SUFFIXES:
+            key = patient_key(path.name, pattern)
+            # Names such as 001.png come in both classes, and in every split.
+            alone = f"{NAMELESS}{LABELS[label]}/{inside.as_posix()}"
+            films.append(Film(path, label, alone if key is None else key, inside.as_posix()))
+    return films
 
 
 def refuse_contradictions(films: Sequence[Film]) -> None:
@@ -155,17 +180,29 @@ def refuse_shared_patients(
 ) -> None:
     """Refuse a patient on both sides of a split.
 
+    Films whose names tell no patient are only refused where they are the same file.
+
     Raises:
         DatasetError: names a patient and a film of each side.
     """
     known = {film.patient: film for film in one}
     for film in other:
-        if film.patient in known:
-            raise DatasetError(
-                f"patient {film.patient} is in {names[0]} ({known[film.patient].path.name}) "
-                f"and in {names[1]} ({film.path.name})",
-                "keep each patient on one side, or pass the --patient pattern that fits the file names",
-            )
+        twin = known.get(film.patient)
+        if twin is None or (film.patient.startswith(NAMELESS) and _differ(twin.path, film.path)):
+            continue
+        raise DatasetError(
+            f"patient {film.patient} is in {names[0]} ({twin.path.name}) "
+            f"and in {names[1]} ({film.path.name})",
+            "keep each patient on one side, or pass the --patient pattern that fits the file names",
+        )
+
+
+def _differ(one: Path, other: Path) -> bool:
+    """Whether two files have different contents; one that cannot be read differs from any."""
+    try:
+        return not filecmp.cmp(one, other, shallow=False)
+    except OSError:
+        return True  # `load` lists it
 
 
 def load(films: Sequence[Film], progress: Callable[[int], None] | None = None) -> Dataset:
@@ -209,13 +246,20 @@ def training_films(data: Path, pattern: str = KERMANY) -> tuple[Film, ...]:
     `folds` cuts take its place. A folder that has the classes at its top is taken whole.
 
     Raises:
-        DatasetError: see `list_films`; or a patient of `test` is among them.
+        DatasetError: see `list_films`; a patient of `test` is among them; or a file name comes twice
+            in a class.
     """
     if not (data / "train").is_dir():
         return list_films(data, pattern)
     films = list_films(data / "train", pattern)
     if (data / "val").is_dir():
-        films += list_films(data / "val", pattern)
+        known = {film.id for film in films}
+        for film in list_films(data / "val", pattern):
+            if film.id in known:
+                raise DatasetError(
+                    f"{film.id} is in both train and val of {data}", "rename or remove one of them"
+                )
+            films += (film,)
     if (data / "test").is_dir():
         refuse_shared_patients(films, list_films(data / "test", pattern), ("train", "test"))
     return films
@@ -233,7 +277,7 @@ def folds(films: Sequence[Film], count: int, seed: int) -> tuple[tuple[int, ...]
         For each fold the indices that it holds out; together every film once.
 
     Raises:
-        DatasetError: a class has fewer patients than there are folds.
+        DatasetError: a class has fewer patients than there are folds, or is missing from a fold.
     """
     patients: dict[int, set[str]] = defaultdict(set)
     for film in films:
@@ -248,4 +292,12 @@ def folds(films: Sequence[Film], count: int, seed: int) -> tuple[tuple[int, ...]
     labels = [film.label for film in films]
     groups = [film.patient for film in films]
     held_out = [test for _, test in splitter.split(np.zeros(len(films)), labels, groups)]
+    for part in held_out:
+        for label, name in enumerate(LABELS):
+            if label not in {labels[i] for i in part}:
+                raise DatasetError(
+                    f"a fold of {len(part)} films has no {name} one, as {len(patients[label])} {name} "
+                    f"patients are spread over {count} folds",
+                    "ask for fewer folds, or add films",
+                )
     return tuple(tuple(int(i) for i in part) for part in held_out)
