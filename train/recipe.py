@@ -23,7 +23,7 @@ Count = Annotated[int, msgspec.Meta(ge=1)]
 class Plateau(Struct, frozen=True, tag="plateau", tag_field="kind"):
     """Lower the rate when the monitored loss stops falling (Keras' ReduceLROnPlateau)."""
 
-    factor: Positive
+    factor: Annotated[float, msgspec.Meta(gt=0, lt=1)]
     floor: Annotated[float, msgspec.Meta(ge=0)]
     """The rate never falls below it."""
     patience: Count
@@ -86,9 +86,9 @@ class Recipe(Struct, frozen=True):
     """paper: normal = pneumonia / total, pneumonia = normal / total, in the training loss only."""
     sampling: Literal["all", "balanced"]
     """all: every film once an epoch. balanced: as many normals as pneumonias, patients drawn evenly."""
-    images_per_epoch: Count | None
+    images_per_epoch: Annotated[int, msgspec.Meta(ge=2)] | None
     """With balanced sampling; null is twice the smaller class."""
-    monitor_images: Count | None
+    monitor_images: Annotated[int, msgspec.Meta(ge=2)] | None
     """Held-out films that an epoch's validation looks at, a fixed draw; null is all of them."""
     folds: Annotated[int, msgspec.Meta(ge=2)]
     augmentation: Augmentation
