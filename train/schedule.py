@@ -28,7 +28,8 @@ def plateau_rate(start: float, plateau: Plateau, losses: Sequence[float]) -> flo
             continue
         waited += 1
         if waited >= plateau.patience:
-            rate, waited = max(rate * plateau.factor, plateau.floor), 0
+            # Keras leaves a rate alone that was below the floor from the start.
+            rate, waited = min(rate, max(rate * plateau.factor, plateau.floor)), 0
     return rate
 
 
