@@ -10,9 +10,8 @@ from sklearn.linear_model import LinearRegression
 
 from pneumo_edge.errors import RecipeError
 from pneumo_edge.manifest import MEMBER_NAMES, Figures
-from train.fit import ALL
 from train.metrics import Scored, figures
-from train.run import Fusion, Predictions, Run
+from train.run import ALL, Fusion, Predictions, Run
 
 PAPER_THRESHOLD = 0.5
 """Pneumonia where y > 0.5 (the paper)."""
@@ -135,8 +134,8 @@ def fuse_run(run: Run) -> Fusion:
     y = probabilities @ weights + bias
     points = {
         "paper": PAPER_THRESHOLD,
-        "balanced": round(balanced_threshold(y, labels), 6),
-        "screening": round(screening_threshold(y, labels), 6),
+        "balanced": balanced_threshold(y, labels),
+        "screening": screening_threshold(y, labels),
     }
     rows: list[Figures] = figures(
         "fused", "float32", "out of fold", Scored(y, labels, patients), points
