@@ -65,25 +65,28 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # keras has no type
     resumed run sees what an unbroken one would have seen.
     """
 
-    def __init__(self, dataset: Dataset, recipe: Recipe, first_epoch: int) -> None:
+    def __init__(self, dataset: Dataset, recipe: Recipe) -> None:
         super().__init__(workers=1, use_multiprocessing=False)
         self._dataset = dataset
         self._recipe = recipe
         self._weights = class_weights(dataset.labels)
-        self._epoch = first_epoch
-        self._draw()
+        self.begin_epoch(1)
 
-    def _draw(self) -> None:
-        rng = np.random.default_rng((self._recipe.seed, self._epoch))
+    def begin_epoch(self, epoch: int) -> None:
+        """Draw an epoch's films.
+
+        Keras' own `on_epoch_end` will not do: it is also called once before the first epoch, but only
+        if the model has not been built yet, so a resumed run would repeat films.
+
+        Args:
+            epoch: From 1.
+        """
+        self._epoch = epoch
+        rng = np.random.default_rng((self._recipe.seed, epoch))
         if self._recipe.sampling == "all":
             self._order = draw_all(self._dataset, rng)
         else:
             self._order = draw_balanced(self._dataset, self._recipe.images_per_epoch, rng)
-
-    def on_epoch_end(self) -> None:
-        """Draw the next epoch's films."""
-        self._epoch += 1
-        self._draw()
 
     def __len__(self) -> int:
         # A last, smaller batch would make BatchNorm's statistics jump.

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import time
+import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,18 +19,20 @@ from sklearn.metrics import roc_auc_score
 
 from pneumo_edge.errors import RecipeError
 from train.batches import Batches
-from train.dataset import LABELS, Dataset, Film
+from train.dataset import Dataset
 from train.members import build_member, freeze
 from train.recipe import BASELINE, MemberRecipe, Recipe
-from train.run import Epoch, History, Predictions, Run
+from train.run import ALL, Epoch, History, Predictions, Run, whole
 from train.schedule import rate
 from train.weights import initialise
 
-ALL = "all"
-"""The fold that holds nothing out: the model trained on every film."""
-
 CHECKPOINT = "checkpoint.keras"
 MODEL = "model.keras"
+HISTORY = "history.json"
+"""Beside the checkpoint for people, and inside its archive to resume from: one file, one moment."""
+
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +66,11 @@ class Progress:
     """Mean of the epoch so far."""
 
 
-def film_id(film: Film) -> str:
-    """Class folder/file name: names a film without a path of the machine."""
-    return f"{LABELS[film.label]}/{film.path.name}"
-
-
 def split_fold(dataset: Dataset, held_out: list[str]) -> tuple[Dataset, Dataset]:
     """(films to train on, films held out)."""
     names = set(held_out)
-    outside = [i for i, film in enumerate(dataset.films) if film_id(film) not in names]
-    inside = [i for i, film in enumerate(dataset.films) if film_id(film) in names]
+    outside = [i for i, film in enumerate(dataset.films) if film.id not in names]
+    inside = [i for i, film in enumerate(dataset.films) if film.id in names]
     return dataset.subset(outside), dataset.subset(inside)
 
 
@@ -91,7 +91,7 @@ def predict(model: Any, dataset: Dataset, batch_size: int = 32) -> Predictions:
     images = dataset.tensors.astype(np.float32)
     probabilities = model.predict(images, batch_size=batch_size, verbose=0)[:, 0]
     return Predictions(
-        films=[film_id(film) for film in dataset.films],
+        films=[film.id for film in dataset.films],
         patients=[film.patient for film in dataset.films],
         labels=[film.label for film in dataset.films],
         probabilities=[float(p) for p in probabilities],
@@ -126,6 +126,7 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no typ
         run: Run,
         history: History,
         recipe: Recipe,
+        batches: Batches,
         monitor: Dataset,
         report: Callable[[Progress], None],
     ) -> None:
@@ -133,15 +134,19 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no typ
         self._run = run
         self._folder = run.member(history.member, history.fold)
         self.history = history
+        self._seed = recipe.seed
         self._recipe = recipe.members[history.member]
         self._epochs = self._recipe.epochs
+        self._batches = batches
         self._monitor = monitor
         self._report = report
         self._epoch = len(history.epochs)
         self._started = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002  # Keras' signature
-        """Start the epoch's clock."""
+        """Draw the epoch's films and dropout's seeds, and start its clock."""
+        self._batches.begin_epoch(epoch + 1)
+        _seed_dropout(self.model, self._seed, epoch + 1)
         self._epoch = epoch
         self._started = time.monotonic()
 
@@ -157,7 +162,7 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no typ
         if not math.isfinite(loss):
             raise RecipeError(
                 f"loss is {loss} in epoch {self._epoch + 1}, batch {batch + 1} of {self.history.member}",
-                "lower the learning rate, and run again: the last checkpoint is from the epoch before",
+                _DIVERGED,
             )
         name, fold = self.history.member, self.history.fold
         self._report(
@@ -167,7 +172,7 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no typ
         )
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Record the epoch and checkpoint it: first the weights, then the history that vouches for them."""
+        """Record the epoch and checkpoint it."""
         seconds = time.monotonic() - self._started
         swap = self.model.optimizer.use_ema
         if swap:
@@ -176,6 +181,11 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no typ
         if swap:
             _swap_average(self.model)
         labels, p = np.array(got.labels), np.clip(got.probabilities, 1e-7, 1 - 1e-7)
+        if not np.isfinite(p).all():  # the epoch's last step can spoil the weights after its loss
+            raise RecipeError(
+                f"{self.history.member} gives probabilities that are no numbers after epoch {epoch + 1}",
+                _DIVERGED,
+            )
         past = Epoch(
             epoch=epoch + 1,
             learning_rate=float(np.asarray(self.model.optimizer.learning_rate)),
@@ -187,10 +197,20 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no typ
             seconds=seconds,
         )
         self.history.epochs.append(past)
-        save_model(self.model, self._folder / CHECKPOINT)
-        self._run.write(
-            str(self._folder.relative_to(self._run.folder) / "history.json"), self.history
-        )
+        save_model(self.model, self._folder / CHECKPOINT, self.history)
+        self._run.write(str(self._folder.relative_to(self._run.folder) / HISTORY), self.history)
+
+
+_DIVERGED = "lower the learning rate in a recipe of your own, and name a new run folder with --run"
+
+
+def _seed_dropout(model: Any, seed: int, epoch: int) -> None:
+    """Make an epoch drop the same units in a resumed run: a checkpoint does not hold their state."""
+    for layer in model.layers:
+        generator = getattr(layer, "seed_generator", None)
+        if generator is not None:
+            drawn = np.random.default_rng((seed, epoch)).integers(2**31)
+            generator.state.assign(np.array([drawn, 0], generator.state.dtype))
 
 
 def _swap_average(model: Any) -> None:
@@ -203,45 +223,75 @@ def _swap_average(model: Any) -> None:
         average.assign(value)
 
 
-def save_model(model: Any, path: Path) -> None:
+def save_model(model: Any, path: Path, history: History | None = None) -> None:
     """Write a model; where that fails, what was there before stays.
+
+    Args:
+        model: With its optimizer, if it has one.
+        path: A .keras file.
+        history: Put inside the archive, so that weights and history cannot disagree.
 
     Raises:
         RecipeError: the disk is full or the folder cannot be written.
     """
-    partial = path.with_name(f"{path.stem}.partial{path.suffix}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with whole(path) as partial:
         model.save(partial)
-        partial.replace(path)
-    except OSError as err:
-        partial.unlink(missing_ok=True)
-        raise RecipeError(
-            f"{path} cannot be written: {err.strerror or err}",
-            "make room and run again: the last good checkpoint stays",
-        ) from err
+        if history is not None:
+            with zipfile.ZipFile(partial, "a") as archive:
+                archive.writestr(HISTORY, msgspec.json.encode(history))
 
 
-def resume(folder: Path, run: Run, recipe: Recipe, name: str) -> tuple[Any, History] | None:
-    """The checkpoint of an earlier, unfinished training, or None.
+def known_history(folder: Path, run: Run, recipe: Recipe, name: str) -> History | None:
+    """What the last checkpoint says of itself, or None where there is nothing to go on from.
 
     Raises:
-        RecipeError: it was made by another recipe, or is not of this member.
+        RecipeError: it was made by another recipe, is not of this member, or is damaged.
     """
-    if not (folder / CHECKPOINT).is_file() or not (folder / "history.json").is_file():
+    if not (folder / HISTORY).is_file() and not (folder / CHECKPOINT).is_file():
         return None
-    history = run.read(str(folder.relative_to(run.folder) / "history.json"), History)
+    history = _archived_history(folder / CHECKPOINT)
+    if history is None:
+        if not (folder / HISTORY).is_file():
+            return None
+        history = run.read(str(folder.relative_to(run.folder) / HISTORY), History)
     if history.recipe != training_digest(recipe, name) or history.member != name:
         raise RecipeError(
             f"{folder} holds a {history.member} of another recipe",
             "name another run folder with --run, or remove that one",
         )
+    return history
+
+
+def _archived_history(checkpoint: Path) -> History | None:
+    """The history inside a checkpoint; None where there is no checkpoint, or it has none."""
+    if not checkpoint.is_file():
+        return None
     try:
-        return keras.models.load_model(folder / CHECKPOINT), history
-    except (ValueError, OSError, TypeError) as err:
-        raise RecipeError(
-            f"{folder / CHECKPOINT}: {err}", "remove it to start this member anew"
-        ) from None
+        with zipfile.ZipFile(checkpoint) as archive:
+            if HISTORY not in archive.namelist():
+                return None
+            return msgspec.json.decode(archive.read(HISTORY), type=History)
+    except (OSError, zipfile.BadZipFile, zlib.error, msgspec.DecodeError) as err:
+        raise _damaged(checkpoint, err) from None
+
+
+def _damaged(checkpoint: Path, err: Exception) -> RecipeError:
+    why = " ".join(str(err).split())  # Keras' messages run over several lines
+    return RecipeError(f"{checkpoint} cannot be read: {why}", "remove it to start this member anew")
+
+
+def load_checkpoint(checkpoint: Path) -> Any:
+    """The model as it was when it was checkpointed, with its optimizer and its frozen layers.
+
+    Raises:
+        RecipeError: the file is damaged.
+    """
+    try:
+        return keras.models.load_model(checkpoint)
+    except (ValueError, OSError, TypeError, KeyError, zipfile.BadZipFile, zlib.error) as err:
+        if isinstance(err, OSError) and err.errno in _NO_ROOM:  # Keras unpacks it beside itself
+            raise RecipeError(f"{checkpoint} cannot be unpacked: {err}", "make room") from None
+        raise _damaged(checkpoint, err) from None
 
 
 def training_digest(recipe: Recipe, name: str) -> str:
@@ -261,7 +311,9 @@ def start(recipe: Recipe, name: str, init: str) -> tuple[Any, str]:
     )
     model = build_member(name, weights, recipe.dropout, member.strides)
     done = init
-    if init not in ("imagenet", "none") and name != BASELINE:
+    if name == BASELINE:  # nobody publishes weights of it
+        done = "none"
+    elif init not in ("imagenet", "none"):
         done = initialise(model, name, init)
     freeze(model, name, member.frozen_layers)
     compile_member(model, recipe, member)
@@ -274,6 +326,15 @@ def finish(model: Any, recipe: Recipe, name: str) -> Any:
     plain = build_member(name, None, recipe.dropout, recipe.members[name].strides)
     plain.set_weights(model.get_weights())
     return plain
+
+
+def _open(folder: Path, recipe: Recipe, job: Job, known: History | None) -> tuple[Any, History]:
+    """The model and history to go on with: the checkpoint's, or fresh ones."""
+    if known is not None and (folder / CHECKPOINT).is_file():
+        return load_checkpoint(folder / CHECKPOINT), known
+    model, done = start(recipe, job.name, job.init)
+    digest = training_digest(recipe, job.name)
+    return model, History(member=job.name, recipe=digest, init=done, fold=job.fold, epochs=[])
 
 
 def fit_member(
@@ -302,30 +363,26 @@ def fit_member(
     split = run.split()
     seen, held_out = split_fold(dataset, split.folds[0 if fold == ALL else int(fold)])
     seen = dataset if fold == ALL else seen
-    found = resume(folder, run, recipe, name)
-    if found is not None:
-        model, history = found
-        # A loaded model trains all layers that were trainable; freezing is not part of the file.
-        freeze(model, name, recipe.members[name].frozen_layers)
-    else:
-        model, done = start(recipe, name, job.init)
-        history = History(
-            member=name, recipe=training_digest(recipe, name), init=done, fold=fold, epochs=[]
-        )
-    done_epochs, epochs = len(history.epochs), recipe.members[name].epochs
+    epochs = recipe.members[name].epochs
+    known = known_history(folder, run, recipe, name)
+    if known is not None and len(known.epochs) >= epochs and (folder / MODEL).is_file():
+        return known
+    model, history = _open(folder, recipe, job, known)
+    done_epochs = len(history.epochs)
+    # Where a finished run is lengthened, its model must not pass for the longer one's.
+    (folder / MODEL).unlink(missing_ok=True)
     if done_epochs < epochs:
         monitor = monitored(held_out, recipe.monitor_images, recipe.seed)
-        watch = Watch(run, history, recipe, monitor, report)
+        batches = Batches(seen, recipe)
+        watch = Watch(run, history, recipe, batches, monitor, report)
         model.fit(
-            Batches(seen, recipe, done_epochs),
+            batches,
             epochs=epochs,
             initial_epoch=done_epochs,
             callbacks=[watch],
             verbose=0,
             shuffle=False,
         )
-    elif (folder / MODEL).is_file():
-        return history
     elif model.optimizer.use_ema:  # killed between the last checkpoint and the model
         _swap_average(model)
     model = finish(model, recipe, name)

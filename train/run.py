@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,6 +14,9 @@ from pneumo_edge.manifest import Figures, Struct
 from train.recipe import Recipe
 
 T = TypeVar("T")
+
+ALL = "all"
+"""The fold that holds nothing out: the model trained on every film."""
 
 
 class Epoch(Struct, frozen=True):
@@ -91,7 +96,9 @@ class Run:
     def folds_of(self, name: str) -> list[str]:
         """Folds for which the member has been trained to the end; "all" last."""
         found = (self.folder / name).glob("fold-*/model.keras")
-        return sorted(path.parent.name.removeprefix("fold-") for path in found)
+        folds = {path.parent.name.removeprefix("fold-") for path in found}
+        numbers = sorted((fold for fold in folds if fold.isdecimal()), key=int)
+        return [*numbers, ALL] if ALL in folds else numbers
 
     def model_path(self, name: str) -> Path:
         """The model that ships: trained on all films where there is one, else the lowest fold's.
@@ -105,7 +112,7 @@ class Run:
                 f"run {self.folder} has no trained {name}",
                 f"run `pneumo-edge train fit --member {name}` to its end",
             )
-        return self.member(name, "all" if "all" in trained else trained[0]) / "model.keras"
+        return self.member(name, ALL if ALL in trained else trained[0]) / "model.keras"
 
     def recipe(self) -> Recipe:
         """The recipe that the run was started with."""
@@ -136,11 +143,38 @@ class Run:
             raise RecipeError(f"{path}: {err}", "restore the file, or start the run anew") from None
 
     def write(self, name: str, value: object) -> Path:
-        """Write a JSON file of the run."""
+        """Write a JSON file of the run.
+
+        Raises:
+            RecipeError: the disk is full or the folder cannot be written.
+        """
         path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
         text = msgspec.json.format(msgspec.json.encode(value), indent=1)
-        partial = path.with_name(path.name + ".partial")
-        partial.write_bytes(text + b"\n")
-        partial.replace(path)
+        with whole(path) as partial:
+            partial.write_bytes(text + b"\n")
         return path
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Write a file of a run whole or not at all: where that fails, what was there before stays.
+
+    Yields:
+        A path beside it, of the same suffix, that is renamed to `path` at the end.
+
+    Raises:
+        RecipeError: the disk is full or the folder cannot be written.
+    """
+    partial = path.with_name(f"{path.stem}.partial{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        partial.replace(path)
+    except (OSError, RuntimeError) as err:  # h5py raises RuntimeError where a write fails
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        why = (err.strerror if isinstance(err, OSError) else None) or " ".join(str(err).split())
+        raise RecipeError(
+            f"{path} cannot be written: {why}",
+            "make room, or name a folder that is writable; then run again: the last good one stays",
+        ) from err

@@ -13,9 +13,9 @@ from rich.progress import Progress as Bar
 from pneumo_edge.errors import RecipeError
 from train.curves import draw_curves
 from train.dataset import KERMANY, Dataset, folds, load, training_films
-from train.fit import ALL, Job, Progress, film_id, fit_member
+from train.fit import Job, Progress, fit_member, known_history
 from train.recipe import Recipe, load_recipe
-from train.run import History, Run, Split
+from train.run import ALL, History, Run, Split
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def read_films(data: Path, pattern: str | None, console: Console) -> Dataset:
         task = bar.add_task("", total=len(films))
         dataset = load(films, lambda n: bar.advance(task, n))
     for path, what in dataset.skipped:
-        console.print(f"skipped {path}: {what}", highlight=False)
+        console.print(f"skipped {path}: {what}", highlight=False, markup=False)
     alone = sum(film.patient.startswith("file:") for film in dataset.films)
     if alone:
         console.print(
@@ -79,7 +79,7 @@ def keep_split(run: Run, dataset: Dataset, recipe: Recipe, options: TrainingOpti
         patient_pattern=pattern,
         seed=recipe.seed,
         folds=[
-            [film_id(dataset.films[i]) for i in part]
+            [dataset.films[i].id for i in part]
             for part in folds(dataset.films, recipe.folds, recipe.seed)
         ],
     )
@@ -118,6 +118,17 @@ def choose(recipe: Recipe, options: TrainingOptions) -> list[tuple[str, str]]:
     return [(name, fold) for fold in chosen for name in members]
 
 
+def refuse_other_recipe(run: Run, recipe: Recipe) -> None:
+    """Refuse to go on with a run of which a member was trained by another recipe.
+
+    Raises:
+        RecipeError: see `train.fit.known_history`.
+    """
+    for name in recipe.members:
+        for fold in (*(str(k) for k in range(recipe.folds)), ALL):
+            known_history(run.member(name, fold), run, recipe, name)
+
+
 def train_members(options: TrainingOptions) -> list[History]:
     """Train what was asked for; see `pneumo-edge train fit --help`.
 
@@ -132,6 +143,8 @@ def train_members(options: TrainingOptions) -> list[History]:
     run = Run(options.run)
     dataset = read_films(options.data, options.patient, console)
     keep_split(run, dataset, recipe, options)
+    # Before the recipe is written: it stands in the run for every member of it.
+    refuse_other_recipe(run, recipe)
     run.write("recipe.json", recipe)
     histories = []
     for name, fold in pairs:
