@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,12 @@ from pneumo_edge.errors import RecipeError
 from train.members import base_of
 
 # What can fill which base. VGG16's blocks 1 to 3 are the first convolutions of VGG19's: the same
-# shapes and names, so they start from the same file.
+# shapes and names, so they start from the same file. Keras publishes each base with a top too.
 _FILES = {
-    "vgg16": ("vgg16*.h5", "vgg16*.npz", "vgg19*imagenet*.npz"),
-    "vgg19": ("vgg19*.h5", "vgg19*.npz"),
-    "resnet50": ("resnet50*.h5", "resnet50*.npz"),
-    "xception": ("xception*.h5", "xception*.npz"),
+    "vgg16": ("vgg16*notop*.h5", "vgg16*.h5", "vgg16*.npz", "vgg19*imagenet*.npz"),
+    "vgg19": ("vgg19*notop*.h5", "vgg19*.h5", "vgg19*.npz"),
+    "resnet50": ("resnet50*notop*.h5", "resnet50*.h5", "resnet50*.npz"),
+    "xception": ("xception*notop*.h5", "xception*.h5", "xception*.npz"),
 }
 
 
@@ -40,11 +42,49 @@ def _array(file: Any, key: str) -> NDArray[np.float32] | None:
     return None
 
 
+def _layer_values(file: Any, layer: Any) -> list[NDArray[np.float32] | None] | None:
+    """A layer's weights in its own order, None for one that is missing; None if all are."""
+    values = [_array(file, f"{layer.name}/{weight.name}") for weight in layer.weights]
+    if all(value is None for value in values):
+        return None
+    return [
+        # A convolution in front of a BatchNorm may be stored without its bias, which is zero.
+        np.zeros(weight.shape, np.float32) if value is None and weight.name == "bias" else value
+        for weight, value in zip(layer.weights, values, strict=True)
+    ]
+
+
+def _read_npz(base: Any, path: Path) -> dict[str, list[NDArray[np.float32] | None]]:
+    """What a file has for the layers of a base, by the layer's name.
+
+    Raises:
+        RecipeError: the file is no .npz, or is damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            found = {layer.name: _layer_values(file, layer) for layer in base.layers}
+    # AttributeError and TypeError: a single array (.npy) has no names, and is no context.
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        KeyError,
+        AttributeError,
+        TypeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as err:
+        raise RecipeError(
+            f"{path} cannot be read as .npz: {err}", "pass another weights file"
+        ) from None
+    return {name: values for name, values in found.items() if values is not None}
+
+
 def load_npz(base: Any, path: Path) -> list[str]:
     """Fill the layers of a base whose names the file knows.
 
     Args:
-        base: A Keras base; changed in place.
+        base: A Keras base; changed in place, or not at all.
         path: Arrays called `<layer>/<weight>` (kernel, bias, gamma, ...), in the channel order that
             the base's ImageNet weights have. A kernel may be `kernel_u8`, with `scale` and `zero_point`.
 
@@ -52,38 +92,30 @@ def load_npz(base: Any, path: Path) -> list[str]:
         Names of the layers that were filled, in the order of the base.
 
     Raises:
-        RecipeError: the file is no .npz, an array has another shape, or no layer matches.
+        RecipeError: the file is no .npz, an array has another shape or is not finite, or no layer matches.
     """
-    filled = []
-    try:
-        file = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as err:
-        raise RecipeError(
-            f"{path} cannot be read as .npz: {err}", "pass another weights file"
-        ) from None
-    with file:
-        for layer in base.layers:
-            values = {w.path: _array(file, f"{layer.name}/{w.name}") for w in layer.weights}
-            # A convolution in front of a BatchNorm may be stored without its bias, which is zero.
-            if not values or all(v is None for v in values.values()):
-                continue
-            for weight in layer.weights:
-                value = values[weight.path]
-                if value is None and weight.name == "bias":
-                    value = np.zeros(weight.shape, np.float32)
-                if value is None or value.shape != tuple(weight.shape):
-                    got = "nothing" if value is None else f"shape {value.shape}"
-                    raise RecipeError(
-                        f"{path}: {layer.name}/{weight.name} is {got}, expected {tuple(weight.shape)}",
-                        "pass the weights of this architecture",
-                    )
-                weight.assign(value)
-            filled.append(layer.name)
-    if not filled:
+    found = _read_npz(base, path)
+    if not found:
         raise RecipeError(
             f"{path} has no layer of {base.name}", "pass the weights of this architecture"
         )
-    return filled
+    for name, values in found.items():
+        for weight, value in zip(base.get_layer(name).weights, values, strict=True):
+            expected = tuple(weight.shape)
+            if value is None or value.shape != expected:
+                got = "nothing" if value is None else f"shape {value.shape}"
+                raise RecipeError(
+                    f"{path}: {name}/{weight.name} is {got}, expected {expected}",
+                    "pass the weights of this architecture",
+                )
+            if not np.isfinite(value).all():
+                raise RecipeError(
+                    f"{path}: {name}/{weight.name} has values that are no finite numbers",
+                    "pass another weights file",
+                )
+    for name, values in found.items():
+        base.get_layer(name).set_weights(values)
+    return list(found)
 
 
 def initialise(model: Any, name: str, source: str) -> str:
@@ -92,7 +124,7 @@ def initialise(model: Any, name: str, source: str) -> str:
     Args:
         model: From `train.members.build_member`; its base is changed in place.
         name: The member.
-        source: A .npz or Keras weights file (.h5), or a folder in which one fits the member.
+        source: A .npz or Keras weights file (.h5, .weights.h5), or a folder in which one fits the member.
             A folder without one leaves the member as it is.
 
     Returns:
@@ -115,6 +147,12 @@ def initialise(model: Any, name: str, source: str) -> str:
         return f"{path.name}: {len(filled)} layers, {filled[0]} to {filled[-1]}"
     try:
         base.load_weights(path)
-    except (ValueError, OSError) as err:
-        raise RecipeError(f"{path}: {err}", "pass the weights of this architecture") from None
+    except (ValueError, OSError, KeyError, TypeError) as err:
+        # Keras' messages run over several lines.
+        why = " ".join(str(err).split())
+        raise RecipeError(
+            f"{path} does not fill {name}: {why}",
+            "pass the weights of this base without its top: a Keras download (..._notop.h5), what "
+            "save_weights wrote (.weights.h5), or a .npz",
+        ) from None
     return f"{path.name}: whole base"
