@@ -109,7 +109,8 @@ def _cell(measure: Measure) -> str:
     return f"{measure.value:.4f} ({measure.low:.4f} to {measure.high:.4f})"
 
 
-def _row(row: Figures) -> str:
+def figures_row(row: Figures) -> str:
+    """A row of figures as the card prints it."""
     cells = " | ".join(_cell(getattr(row, name)) for name in _MEASURES)
     return f"| {row.subject} | {row.precision} | {row.operating_point} | {cells} |"
 
@@ -134,7 +135,7 @@ def _table(rows: list[Figures]) -> str:
     )
     heading = ["model", "precision", "operating point", *_HEADINGS]
     lines = [f"| {' | '.join(heading)} |", f"| {' | '.join('---' for _ in heading)} |"]
-    return "\n".join(lines + [_row(row) for row in order])
+    return "\n".join(lines + [figures_row(row) for row in order])
 
 
 def _elsewhere(manifest: Manifest) -> str:

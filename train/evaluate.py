@@ -18,6 +18,7 @@ from pneumo_edge.types import InputTensor
 from train.dataset import Dataset, list_films, load, refuse_shared_patients, training_films
 from train.fuse import PAPER_THRESHOLD, join
 from train.metrics import Scored, figures
+from train.quiet import import_keras
 from train.run import Fusion, Predictions, Run
 
 TEST = "test"
@@ -29,6 +30,8 @@ class Cached(Struct, frozen=True):
     model: str
     """SHA-256 of the model file."""
     predictions: Predictions
+    films: str = ""
+    """SHA-256 of the prepared films."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,22 +68,21 @@ def predict_float(run: Run, name: str, split: EvaluationSplit) -> Predictions:
     Raises:
         RecipeError: the member has not been trained.
     """
-    from train.fit import film_id, predict
-
     path = run.model_path(name)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     cache = f"{name}/{path.parent.name}/{split.name}.json"
-    films = [film_id(film) for film in split.dataset.films]
+    films = hashlib.sha256(split.dataset.tensors.tobytes()).hexdigest()
     if (run.folder / cache).is_file():
         cached = run.read(cache, Cached)
-        if cached.model == digest and cached.predictions.films == films:
+        if cached.model == digest and cached.films == films:
             return cached.predictions
+    import_keras()
     import keras
 
-    import train.members  # noqa: F401  # registers the layer that the file names
+    from train.fit import predict  # which also registers the layer that the file names
 
     predictions = predict(keras.models.load_model(path), split.dataset)
-    run.write(cache, Cached(model=digest, predictions=predictions))
+    run.write(cache, Cached(model=digest, films=films, predictions=predictions))
     return predictions
 
 

@@ -12,12 +12,16 @@ from rich.progress import track
 from pneumo_edge.bundle import Bundle, load_bundle
 from pneumo_edge.engines import choose
 from pneumo_edge.ensemble import Ensemble
-from pneumo_edge.errors import BundleError, RecipeError
+from pneumo_edge.errors import BundleError, PneumoEdgeError, RecipeError
 from pneumo_edge.manifest import Figures
+from train.card import figures_row
 from train.dataset import KERMANY
 from train.evaluate import EvaluationSplit, evaluate_bundle, evaluate_float, load_split
 from train.report import print_figures
 from train.run import Run
+
+CARD = "MODEL_CARD.md"
+"""Its place in a bundle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,8 @@ class EvaluationOptions:
 def differences(measured: list[Figures], claimed: list[Figures]) -> list[str]:
     """Where a bundle's manifest says something else than was measured, as sentences."""
     wanted = {(row.subject, row.operating_point): row for row in claimed}
-    found = []
+    unmeasured = wanted.keys() - {(row.subject, row.operating_point) for row in measured}
+    found = [f"{subject} at {point} is claimed and has no figures" for subject, point in unmeasured]
     for row in measured:
         key = (row.subject, row.operating_point)
         if key not in wanted:
@@ -57,7 +62,13 @@ def _check(bundle: Bundle, measured: list[Figures], split: str) -> None:
     claimed = [
         row for row in bundle.manifest.figures if row.precision == "int8" and row.split == split
     ]
+    card = _card(bundle)
     wrong = differences(measured, claimed)
+    wrong += [
+        f"{CARD} lacks the figures of {row.subject} at {row.operating_point}"
+        for row in measured
+        if figures_row(row) not in card
+    ]
     if wrong:
         raise BundleError(
             f"bundle {bundle.id} does not measure as it claims: {'; '.join(wrong)}",
@@ -66,6 +77,14 @@ def _check(bundle: Bundle, measured: list[Figures], split: str) -> None:
     Console(stderr=True).print(
         f"bundle {bundle.id}: all {len(measured)} rows equal the manifest's and the model card's"
     )
+
+
+def _card(bundle: Bundle) -> str:
+    """The bundle's model card, whose hash was checked when the bundle was loaded."""
+    if CARD not in bundle.manifest.files:
+        return ""
+    card = bundle.model(CARD)
+    return (card if isinstance(card, bytes) else card.read_bytes()).decode()
 
 
 def _measure_bundle(
@@ -92,6 +111,15 @@ def _measure_bundle(
     return bundle, rows
 
 
+def _write(path: Path, rows: list[Figures]) -> None:
+    try:
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(rows)) + b"\n")
+    except OSError as err:
+        raise PneumoEdgeError(
+            f"{path} cannot be written: {err.strerror or err}", "name another file with --json"
+        ) from None
+
+
 def examine(options: EvaluationOptions) -> list[Figures]:
     """Measure what the options name; see `pneumo-edge train evaluate --help`.
 
@@ -104,6 +132,8 @@ def examine(options: EvaluationOptions) -> list[Figures]:
         )
     pattern = options.patient if options.patient is not None else KERMANY
     split = load_split(options.data, pattern)
+    for path, what in split.dataset.skipped:
+        Console(stderr=True).print(f"skipped {path}: {what}", highlight=False, markup=False)
     rows: list[Figures] = []
     bundle = None
     if options.run is not None:
@@ -113,7 +143,7 @@ def examine(options: EvaluationOptions) -> list[Figures]:
         rows += measured
     print_figures(rows, f"{len(split.dataset)} films of {split.name}, 95 % intervals by patient")
     if options.output is not None:
-        options.output.write_bytes(msgspec.json.format(msgspec.json.encode(rows)) + b"\n")
+        _write(options.output, rows)
     if options.check and bundle is not None:
         _check(bundle, rows, split.name)
     return rows
