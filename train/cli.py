@@ -1,16 +1,20 @@
 """`pneumo-edge train`: fit, fuse, evaluate, samples."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pneumo_edge.errors import MissingExtraError, PneumoEdgeError
+from pneumo_edge.errors import MissingExtraError
 from train import samples
 
 app = typer.Typer(
     help="Train, fuse and evaluate the ensemble on labelled radiographs.", no_args_is_help=True
 )
+
+INTERRUPTED = 130
+"""What typer exits with where Ctrl-C stops any other command; 128 and the signal's number."""
 
 Data = Annotated[
     Path | None,
@@ -36,13 +40,13 @@ PatientPattern = Annotated[
 @app.callback()
 def _train() -> None:
     """Train, fuse and evaluate the ensemble on labelled radiographs."""
-    try:
-        import keras  # noqa: F401
-        import sklearn  # noqa: F401
-    except ModuleNotFoundError as err:
-        raise MissingExtraError(
-            f"training needs {err.name}, which is not installed", "install pneumo-edge[train]"
-        ) from None
+    # Looked for, not imported: Keras takes seconds, and `--help` comes through here.
+    for module in ("keras", "sklearn", "matplotlib"):
+        if find_spec(module) is None:
+            raise MissingExtraError(
+                f"training needs {module}, which is not installed",
+                "run: pip install 'pneumo-edge[train]'",
+            )
 
 
 def data_folder(data: Path | None) -> Path:
@@ -85,6 +89,9 @@ def fit(
     ] = None,
 ) -> None:
     """Train the members; stop it at any time, and the same command goes on."""
+    from train.quiet import import_keras
+
+    import_keras()
     from train.session import TrainingOptions, train_members
 
     options = TrainingOptions(
@@ -101,10 +108,11 @@ def fit(
     try:
         train_members(options)
     except KeyboardInterrupt:
-        raise PneumoEdgeError(
-            f"stopped; the finished epochs are kept in {run}",
-            "give the same command again to go on",
-        ) from None
+        typer.echo(
+            f"stopped; the finished epochs are kept in {run}. To go on, give the same command again",
+            err=True,
+        )
+        raise typer.Exit(INTERRUPTED) from None
 
 
 @app.command()
