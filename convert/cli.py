@@ -62,9 +62,17 @@ def convert(
     Parity with the float32 members is measured on the test split by the runtime that is deployed.
     """
     require_extra()
-    # Their start-up notes would drown the progress; an error still shows as an exception.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from convert.pack import refuse_existing
+    from train.quiet import import_keras
+    from train.record import training_record
+    from train.run import Run
+
+    # What can be refused without TensorFlow is refused before it, and its seconds, are loaded.
+    refuse_existing(out, force)
+    training_record(Run(run))
+    # The quantizer's bars would stand among ours.
     os.environ.setdefault("TQDM_DISABLE", "1")
+    import_keras()
     from convert.conversion import ConversionOptions
     from convert.session import run_conversion
     from train.dataset import default_data_dir
