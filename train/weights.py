@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 import zlib
 from pathlib import Path
@@ -146,8 +147,11 @@ def initialise(model: Any, name: str, source: str) -> str:
         filled = load_npz(base, path)
         return f"{path.name}: {len(filled)} layers, {filled[0]} to {filled[-1]}"
     try:
-        base.load_weights(path)
-    except (ValueError, OSError, KeyError, TypeError) as err:
+        with warnings.catch_warnings():
+            # Of layers that a .weights.h5 does not know, Keras only warns, and leaves them at random.
+            warnings.simplefilter("error", UserWarning)
+            base.load_weights(path)
+    except (ValueError, OSError, KeyError, TypeError, UserWarning) as err:
         # Keras' messages run over several lines.
         why = " ".join(str(err).split())
         raise RecipeError(
