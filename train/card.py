@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pneumo_edge.manifest import Figures, Manifest, Measure
@@ -57,8 +58,15 @@ def render_card(manifest: Manifest) -> str:
     return "\n".join(parts)
 
 
+def formula(weights: Mapping[str, float], bias: float) -> str:
+    """The fusion as a person writes it: y = 0.5500 vgg16 - 0.0200 xception + 0.1000."""
+    terms = [*((weight, f" {name}") for name, weight in weights.items()), (bias, "")]
+    signed = "".join(f"{' - ' if value < 0 else ' + '}{abs(value):.4f}{x}" for value, x in terms)
+    return "y = " + signed.removeprefix(" + ").replace(" - ", "-", signed.startswith(" - "))
+
+
 def _contents(manifest: Manifest) -> str:
-    terms = " + ".join(f"{member.weight:.4f} {member.name}" for member in manifest.members)
+    y = formula({member.name: member.weight for member in manifest.members}, manifest.bias)
     points = "\n".join(
         f"| `{name}` | {threshold:.4f} | {_POINTS.get(name, 'set by hand')} |"
         for name, threshold in manifest.operating_points.items()
@@ -68,7 +76,7 @@ def _contents(manifest: Manifest) -> str:
 
 Made on {manifest.created}; id `{manifest.id}`.
 
-y = {terms} + {manifest.bias:.4f}, where each name stands for that member's probability of pneumonia.
+{y}, where each name stands for that member's probability of pneumonia.
 
 | operating point | pneumonia where y is above | chosen |
 | --- | --- | --- |

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pneumo_edge.manifest import Figures, Measure
+from train.card import formula
 from train.run import Fusion
 
 _MEASURES = ("accuracy", "auc", "sensitivity", "specificity", "f1")
@@ -27,15 +28,17 @@ def print_figures(rows: Sequence[Figures], title: str) -> None:
         table.add_row(
             row.subject, row.precision, point, *(_cell(getattr(row, m)) for m in _MEASURES)
         )
-    # A program that reads a pipe gets whole rows, not rows that are folded at 80 columns.
-    width = None if Console().is_terminal else 150
-    Console(width=width).print(table)
+    _console().print(table)
+
+
+def _console() -> Console:
+    """A program that reads a pipe gets whole rows, not rows that are folded at 80 columns."""
+    return Console(width=None if Console().is_terminal else 200)
 
 
 def print_fusion(fusion: Fusion) -> None:
     """The fusion as a formula, and its operating points."""
-    terms = " + ".join(f"{weight:.4f} {name}" for name, weight in fusion.weights.items())
-    console = Console(width=None if Console().is_terminal else 150)
-    console.print(f"y = {terms} + {fusion.bias:.4f}")
+    console = _console()
+    console.print(formula(fusion.weights, fusion.bias))
     for name, threshold in fusion.operating_points.items():
         console.print(f"{name}: pneumonia where y > {threshold:.4f}")
