@@ -40,7 +40,10 @@ def differences(measured: list[Figures], claimed: list[Figures]) -> list[str]:
     """Where a bundle's manifest says something else than was measured, as sentences."""
     wanted = {(row.subject, row.operating_point): row for row in claimed}
     unmeasured = wanted.keys() - {(row.subject, row.operating_point) for row in measured}
-    found = [f"{subject} at {point} is claimed and has no figures" for subject, point in unmeasured]
+    found = [
+        f"the manifest claims {subject} at {point}, not measured"
+        for subject, point in sorted(unmeasured)
+    ]
     for row in measured:
         key = (row.subject, row.operating_point)
         if key not in wanted:

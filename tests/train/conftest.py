@@ -76,20 +76,11 @@ def tiny() -> Recipe:
 
 
 @pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """The real data set; the test is skipped where it is not."""
-    folder = default_data_dir()
-    if not (folder / "kermany").is_dir():
-        pytest.skip(f"{folder} holds no kermany; set PNEUMO_EDGE_DATA to the data folder")
-    return folder
-
-
-@pytest.fixture(scope="session")
 def shared_init() -> Path:
     """ImageNet weights in files; the test is skipped where they are not."""
     folder = default_data_dir().parent / "init"
     if not folder.is_dir():
-        pytest.skip(f"there is no {folder}")
+        pytest.skip(f"there is no {folder} with ImageNet weights")
     return folder
 
 

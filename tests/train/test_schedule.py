@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from train.recipe import Constant, MemberRecipe, Plateau
 from train.schedule import plateau_rate, rate
 
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
 
 class Model:
     """As much of a model as Keras' callback touches."""
