@@ -1,7 +1,6 @@
 """`pneumo-edge convert`: a float run to an int8 bundle."""
 
 import importlib.util
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -70,8 +69,6 @@ def convert(
     # What can be refused without TensorFlow is refused before it, and its seconds, are loaded.
     refuse_existing(out, force)
     training_record(Run(run))
-    # The quantizer's bars would stand among ours.
-    os.environ.setdefault("TQDM_DISABLE", "1")
     import_keras()
     from convert.conversion import ConversionOptions
     from convert.session import run_conversion

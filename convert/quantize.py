@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,7 +110,8 @@ def quantize(backbone: FloatBackbone, activations: Mapping[str, Activation]) -> 
         for name, seen in activations.items()
     }
     tool = quantizer.Quantizer(backbone.tflite, recipe.static_wi8_ai8())
-    with _all_tensors_kept():
+    # Its own bar, which no option hides, would stand among ours.
+    with _all_tensors_kept(), redirect_stderr(io.StringIO()):
         result = tool.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)
     means = {name: seen.mean for name, seen in activations.items()}
     return correct_biases(backbone.tflite, bytes(result.quantized_model or b""), means)

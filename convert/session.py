@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,7 +23,7 @@ def run_conversion(options: ConversionOptions, report: Path | None) -> Conversio
     Raises:
         PneumoEdgeError: bad run, data or target, or the report cannot be written.
     """
-    errors = Console(stderr=True)
+    errors = Console(file=sys.stderr)  # this one, while a library's notes are sent elsewhere
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -41,7 +41,9 @@ def test_a_relu_behind_a_shared_sum_becomes_a_second_sum_with_the_same_values() 
 
 
 def test_a_relu_that_cannot_be_fused_is_no_silent_loss() -> None:
-    graph = tflite(lambda x: {"y": tf.nn.relu(tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]))}, 1, 5, 5, 3)
+    graph = tflite(
+        lambda x: {"y": tf.nn.relu(tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]))}, 1, 5, 5, 3
+    )
     assert operators(graph)["RELU"] == 1
     with pytest.raises(ValueError, match="PAD"):
         fuse_relus(graph)

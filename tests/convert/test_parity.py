@@ -35,7 +35,9 @@ def test_the_table_holds_what_can_be_counted_by_hand() -> None:
 
 def test_every_flip_names_its_film_and_both_values() -> None:
     _, flips = compare(EXACT, INT8, LABELS, FILMS, POINTS)
-    fused = {(f.film, f.operating_point): (f.float32, f.int8) for f in flips if f.subject == "fused"}
+    fused = {
+        (f.film, f.operating_point): (f.float32, f.int8) for f in flips if f.subject == "fused"
+    }
     assert fused == {
         ("normal/b.png", "paper"): (0.4, 0.6),
         ("pneumonia/d.png", "paper"): (0.9, 0.34),

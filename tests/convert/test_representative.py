@@ -96,6 +96,8 @@ def test_copies_of_one_film_are_refused() -> None:
 
 
 def test_films_without_contrast_are_refused() -> None:
-    grey = np.arange(10, dtype=np.uint8)[:, None, None, None] + np.zeros((10, 150, 150, 1), np.uint8)
+    grey = np.arange(10, dtype=np.uint8)[:, None, None, None] + np.zeros(
+        (10, 150, 150, 1), np.uint8
+    )
     with pytest.raises(DatasetError, match="10 of 10 representative films are nearly uniform"):
         refuse_alike(grey)
