@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -155,6 +156,11 @@ def options_for(run: Run, data: Path, out: Path, **changes: Any) -> ConversionOp
         "force": False, "zipped": False,
     }  # fmt: skip
     return ConversionOptions(**(given | changes))
+
+
+@pytest.fixture(scope="session", name="options_for")
+def make_options() -> Callable[..., ConversionOptions]:
+    return options_for
 
 
 @pytest.fixture(scope="session")

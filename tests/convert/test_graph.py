@@ -18,7 +18,9 @@ def tflite(function: Any, *shape: int) -> bytes:
 
 
 def run(content: bytes, x: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-    return Interpreter(model_content=content).get_signature_runner("serving_default")(x=x)
+    runner = Interpreter(model_content=content).get_signature_runner("serving_default")
+    outputs: dict[str, NDArray[np.float32]] = runner(x=x)
+    return outputs
 
 
 def shared_sum(x: tf.Tensor) -> dict[str, tf.Tensor]:

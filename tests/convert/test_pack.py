@@ -65,7 +65,7 @@ def test_a_bundle_is_replaced_only_by_force(tmp_path: Path) -> None:
     target = tmp_path / "bundle"
     pack.write(target, manifest(FILES), FILES)
     other = {**FILES, "head.tflite": b"new head"}
-    with pytest.raises(BundleError, match="exists.*--force"):
+    with pytest.raises(BundleError, match=r"exists.*--force"):
         pack.write(target, manifest(other), other)
     assert (target / "head.tflite").read_bytes() == b"head"
     pack.write(target, manifest(other), other, force=True)
@@ -83,7 +83,7 @@ def test_a_folder_that_is_no_bundle_is_not_replaced_even_by_force(tmp_path: Path
 
 def test_a_target_below_a_file_is_one_line_with_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(BundleError, match="cannot write .*name a folder"):
+    with pytest.raises(BundleError, match=r"cannot write .*name a folder"):
         pack.write(tmp_path / "file" / "bundle", manifest(FILES), FILES)
 
 
