@@ -87,7 +87,7 @@ class Manifest(Struct, frozen=True):
 
     schema: int
     id: str
-    """First 12 hex digits of the SHA-256 over the sorted (file, hash) pairs and the fusion."""
+    """First 12 hex digits of the SHA-256 over the models' sorted (file, hash) pairs and the fusion."""
     created: str
     """ISO 8601 date, UTC."""
     files: dict[str, Sha256]
