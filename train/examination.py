@@ -135,8 +135,10 @@ def examine(options: EvaluationOptions) -> list[Figures]:
         )
     pattern = options.patient if options.patient is not None else KERMANY
     split = load_split(options.data, pattern)
-    for path, what in split.dataset.skipped:
-        Console(stderr=True).print(f"skipped {path}: {what}", highlight=False, markup=False)
+    for _, what in split.dataset.skipped:
+        Console(stderr=True).print(
+            f"skipped: {what}", highlight=False, markup=False, soft_wrap=True
+        )
     rows: list[Figures] = []
     bundle = None
     if options.run is not None:

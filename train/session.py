@@ -49,8 +49,8 @@ def read_films(data: Path, pattern: str | None, console: Console) -> Dataset:
     ) as bar:
         task = bar.add_task("", total=len(films))
         dataset = load(films, lambda n: bar.advance(task, n))
-    for path, what in dataset.skipped:
-        console.print(f"skipped {path}: {what}", highlight=False, markup=False)
+    for _, what in dataset.skipped:
+        console.print(f"skipped: {what}", highlight=False, markup=False, soft_wrap=True)
     alone = sum(film.patient.startswith("file:") for film in dataset.films)
     if alone:
         console.print(
