@@ -107,7 +107,7 @@ def test_an_epoch_of_all_films_drops_its_last_partial_batch(dataset: Dataset, ti
 
 
 def test_an_epoch_of_all_films_shows_each_once(dataset: Dataset, tiny: Recipe) -> None:
-    shown = defaultdict(int)
+    shown: dict[float, int] = defaultdict(int)
     recipe = msgspec.structs.replace(tiny, sampling="all", batch_size=4)
     numbered = Dataset(
         dataset.films,

@@ -63,7 +63,8 @@ def test_a_missing_backend_of_keras_is_a_missing_extra_too(tmp_path: Path) -> No
     )
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert "needs tensorflow, which is not installed" in line
+    assert "this command needs tensorflow" in line
+    assert "pip install 'pneumo-edge[train]'" in line
 
 
 def test_a_mistake_is_one_line_without_notices_of_tensorflow(data: Path, tmp_path: Path) -> None:

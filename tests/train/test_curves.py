@@ -4,9 +4,10 @@ from pathlib import Path
 
 import cv2
 import msgspec
+import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
-from train import curves
 from train.curves import draw_curves
 from train.run import Epoch, History
 
@@ -44,21 +45,21 @@ def test_curves_are_drawn_as_a_picture(count: int, tmp_path: Path) -> None:
 def test_curves_hold_every_epochs_figures_and_say_what_was_seen(
     fold: str, label: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawn = []
+    drawn: list[Figure] = []
+    save = Figure.savefig
 
-    class Kept(curves.Figure):
-        def savefig(self, path: Path, *, dpi: int) -> None:
-            super().savefig(path, dpi=dpi)
-            drawn.append(self)
+    def kept(figure: Figure, path: Path, dpi: int) -> None:
+        drawn.append(figure)
+        save(figure, path, dpi=dpi)
 
-    monkeypatch.setattr(curves, "Figure", Kept)
+    monkeypatch.setattr(Figure, "savefig", kept)
     told = msgspec.structs.replace(history(3), fold=fold)
     draw_curves(told, tmp_path / "curves.png")
     accuracy, loss = drawn[0].axes
-    lines = {line.get_label(): line.get_ydata().tolist() for line in accuracy.lines}  # type: ignore[union-attr]
+    lines = {line.get_label(): np.asarray(line.get_ydata()).tolist() for line in accuracy.lines}
     assert lines == {
         "training, augmented": [e.accuracy for e in told.epochs],
         label: [e.val_accuracy for e in told.epochs],
     }
-    lines = {line.get_label(): line.get_ydata().tolist() for line in loss.lines}  # type: ignore[union-attr]
+    lines = {line.get_label(): np.asarray(line.get_ydata()).tolist() for line in loss.lines}
     assert lines[label] == [e.val_loss for e in told.epochs]

@@ -92,7 +92,7 @@ def test_a_float_ensemble_is_the_weighted_sum_of_its_members(
         np.asarray(keras.models.load_model(run.model_path(name))(images))[:, 0]
         for name in MEMBER_NAMES
     ]
-    y = sum(a * x for a, x in zip(WEIGHTS, p, strict=True)) + 0.05
+    y = np.array(WEIGHTS) @ np.array(p) + 0.05
     for point, threshold in (("paper", 0.5), ("balanced", 0.52), ("screening", 0.4)):
         right = ((y > threshold) == split.dataset.labels).mean()
         assert rows["fused", point].accuracy.value == pytest.approx(right, abs=1e-4)

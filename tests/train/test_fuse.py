@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def predictions(n: int, seed: int, skill: float = 2.0, first: int = 0) -> Predic
     )
 
 
-def fused_run(folder: Path, folds: dict[str, tuple[str, ...]]) -> Run:
+def fused_run(folder: Path, folds: Mapping[str, tuple[str, ...]]) -> Run:
     """A run with predictions and, in place of models, empty files: fusing reads predictions only."""
     run = Run(folder)
     for number, (name, done) in enumerate(folds.items()):

@@ -17,7 +17,7 @@ from train.session import TrainingOptions, choose, keep_split, read_films, train
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 
-def options(data: Path, run: Path, **changes: object) -> TrainingOptions:
+def options(data: Path, run: Path, /, **changes: object) -> TrainingOptions:
     values: dict[str, object] = {
         "run": run,
         "data": data,
