@@ -25,7 +25,7 @@ from pneumo_edge.bundle import load_bundle
 from pneumo_edge.engines import choose
 from pneumo_edge.ensemble import Ensemble
 from pneumo_edge.errors import RecipeError
-from pneumo_edge.manifest import MEMBER_NAMES, SCHEMA_VERSION, InputContract, Manifest, Member
+from pneumo_edge.manifest import CARD, MEMBER_NAMES, SCHEMA_VERSION, SIDE, InputContract, Manifest, Member, answer_id
 from pneumo_edge.types import SIDE
 from train.card import render_card
 from train.dataset import list_films, load, training_films
@@ -97,7 +97,7 @@ def convert(options: ConversionOptions, progress: Progress) -> Conversion:
     files = _models(models, fusion, chosen, options.threads, progress)
     manifest = _manifest(files, fusion, _created(models), provenance | _record(chosen))
     manifest, report = _measure(manifest, files, run, split, progress)
-    files |= {pack.CARD: render_card(manifest).encode()}
+    files |= {CARD: render_card(manifest).encode()}
     manifest = msgspec.structs.replace(manifest, files=pack.digests(files))
     pack.write(options.out, manifest, files, options.force)
     archive = pack.write_zip(options.out) if options.zipped else None
@@ -190,9 +190,9 @@ def _manifest(
     """A manifest that has not been measured yet."""
     hashes = pack.digests(files)
     weights = [fusion.weights[name] for name in MEMBER_NAMES]
-    return Manifest(
+    manifest = Manifest(
         schema=SCHEMA_VERSION,
-        id=pack.bundle_id(hashes, weights, fusion.bias),
+        id="",
         created=created,
         files=hashes,
         input=InputContract(rows=SIDE, cols=SIDE, channels=1, dtype="uint8"),
@@ -208,6 +208,7 @@ def _manifest(
         parity=[],
         provenance=provenance,
     )
+    return msgspec.structs.replace(manifest, id=answer_id(manifest))
 
 
 def _measure(

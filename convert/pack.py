@@ -6,7 +6,7 @@ import hashlib
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -15,7 +15,6 @@ from pneumo_edge.errors import BundleError
 from pneumo_edge.manifest import Manifest
 
 MANIFEST = "manifest.json"
-CARD = "MODEL_CARD.md"
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The oldest time that a .zip can hold; the same for every file, so that equal bundles are equal bytes."""
 
@@ -23,15 +22,6 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 def digests(files: Mapping[str, bytes]) -> dict[str, str]:
     """SHA-256 of each file, in hex, sorted by name."""
     return {name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)}
-
-
-def bundle_id(hashes: Mapping[str, str], weights: Sequence[float], bias: float) -> str:
-    """First 12 hex digits of the SHA-256 over the sorted (file, hash) pairs and the fusion.
-
-    The model card is left out: it tells the id, and changes no answer.
-    """
-    pairs = [[name, hashes[name]] for name in sorted(hashes) if name != CARD]
-    return hashlib.sha256(msgspec.json.encode([pairs, list(weights), bias])).hexdigest()[:12]
 
 
 def refuse_existing(target: Path, force: bool) -> None:

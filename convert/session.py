@@ -23,6 +23,8 @@ def run_conversion(options: ConversionOptions, report: Path | None) -> Conversio
     Raises:
         PneumoEdgeError: bad run, data or target, or the report cannot be written.
     """
+    if report is not None and not report.parent.is_dir():  # said now, not after minutes of work
+        raise BundleError(f"there is no folder {report.parent} for the report", "make it first")
     errors = Console(file=sys.stderr)  # this one, while a library's notes are sent elsewhere
     columns = (
         TextColumn("{task.description}"),
@@ -40,19 +42,25 @@ def run_conversion(options: ConversionOptions, report: Path | None) -> Conversio
 
         conversion = convert(options, progress)
     if report is not None:
-        _write_report(conversion, report)
-    _show(conversion, options.out)
+        write_report(conversion, report)
+    show(conversion, options.out)
     return conversion
 
 
-def _write_report(conversion: Conversion, path: Path) -> None:
+def write_report(conversion: Conversion, path: Path) -> None:
+    """Write parity, and each film whose label flipped, as JSON.
+
+    Raises:
+        BundleError: it cannot be written.
+    """
     try:
         path.write_bytes(msgspec.json.format(msgspec.json.encode(conversion.report)) + b"\n")
     except OSError as err:
         raise BundleError(f"cannot write {path}: {err.strerror}", "name another --report") from None
 
 
-def _show(conversion: Conversion, out: Path) -> None:
+def show(conversion: Conversion, out: Path) -> None:
+    """Print parity, sizes, flips and where the bundle went."""
     # A program that reads a pipe gets whole rows, not rows that are folded at 80 columns.
     console = Console(width=None if Console().is_terminal else 150)
     console.print(_parity_table(conversion))
