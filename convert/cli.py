@@ -52,6 +52,15 @@ def convert(
         Path | None,
         typer.Option("--report", help="Write parity as JSON, with every film whose label flipped."),
     ] = None,
+    external: Annotated[
+        Path | None,
+        typer.Option(
+            help="Films from elsewhere, with normal/ and pneumonia/: measured, and told in the model card."
+        ),
+    ] = None,
+    external_patient: Annotated[
+        str | None, typer.Option(help="Their patient pattern, as --patient of `train fit`.")
+    ] = None,
     zipped: Annotated[bool, typer.Option("--zip", help="Write <BUNDLE>.zip too.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a bundle that is there.")] = False,
 ) -> None:
@@ -72,7 +81,7 @@ def convert(
     import_keras()
     from convert.conversion import ConversionOptions
     from convert.session import run_conversion
-    from train.dataset import default_data_dir
+    from train.dataset import KERMANY, default_data_dir
 
     run_conversion(
         ConversionOptions(
@@ -83,6 +92,8 @@ def convert(
             seed=seed,
             threads=threads if threads is not None else cores.available(),
             force=force,
+            external=external,
+            external_patient=external_patient if external_patient is not None else KERMANY,
             zipped=zipped,
         ),
         report,

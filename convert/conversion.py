@@ -24,14 +24,23 @@ from convert.representative import RepresentativeSet, draw_representative
 from pneumo_edge.bundle import load_bundle
 from pneumo_edge.engines import choose
 from pneumo_edge.ensemble import Ensemble
-from pneumo_edge.errors import RecipeError
-from pneumo_edge.manifest import CARD, MEMBER_NAMES, SCHEMA_VERSION, SIDE, InputContract, Manifest, Member, answer_id
-from pneumo_edge.types import SIDE
+from pneumo_edge.errors import DatasetError, RecipeError
+from pneumo_edge.manifest import (
+    CARD,
+    MEMBER_NAMES,
+    SCHEMA_VERSION,
+    SIDE,
+    InputContract,
+    Manifest,
+    Member,
+    answer_id,
+)
 from train.card import render_card
 from train.dataset import list_films, load, training_films
 from train.evaluate import (
     TEST,
     EvaluationSplit,
+    evaluate_float,
     float_scores,
     load_split,
     predict_bundle,
@@ -59,6 +68,10 @@ class ConversionOptions:
     seed: int
     threads: int
     force: bool
+    external: Path | None
+    """Films from elsewhere, to be measured and told in the model card."""
+    external_patient: str
+    """Their patient pattern; see `train.dataset.patient_key`."""
     zipped: bool
     """Write `<out>.zip` too."""
 
@@ -96,7 +109,8 @@ def convert(options: ConversionOptions, progress: Progress) -> Conversion:
     split = _parity_films(options.data, run, progress)
     files = _models(models, fusion, chosen, options.threads, progress)
     manifest = _manifest(files, fusion, _created(models), provenance | _record(chosen))
-    manifest, report = _measure(manifest, files, run, split, progress)
+    elsewhere = _films_from_elsewhere(options, progress)
+    manifest, report = _measure(manifest, files, run, (split, elsewhere), progress)
     files |= {CARD: render_card(manifest).encode()}
     manifest = msgspec.structs.replace(manifest, files=pack.digests(files))
     pack.write(options.out, manifest, files, options.force)
@@ -120,6 +134,21 @@ def _parity_films(data: Path, run: Run, progress: Progress) -> EvaluationSplit:
         )
     step = progress("reading held-out films", len(films))
     return EvaluationSplit(HELD_OUT, load(films, step))
+
+
+def _films_from_elsewhere(options: ConversionOptions, progress: Progress) -> EvaluationSplit | None:
+    """The films of --external, if any."""
+    if options.external is None:
+        return None
+    count = len(list_films(options.external, options.external_patient))
+    step = progress("reading films from elsewhere", count)
+    split = load_split(options.external, options.external_patient, step)
+    if split.name == TEST:
+        raise DatasetError(
+            f"{options.external} is a data set with a test split of its own",
+            "name a folder with normal/ and pneumonia/ with --external",
+        )
+    return split
 
 
 def _models(
@@ -215,27 +244,31 @@ def _measure(
     manifest: Manifest,
     files: Mapping[str, bytes],
     run: Run,
-    split: EvaluationSplit,
+    splits: tuple[EvaluationSplit, EvaluationSplit | None],
     progress: Progress,
 ) -> tuple[Manifest, ParityReport]:
     """Fill in figures and parity, with the deployed runtime on the int8 side."""
-    fusion, points = run.fusion(), manifest.operating_points
+    split, elsewhere = splits
+    points = manifest.operating_points
     step = progress("scoring with float32 Keras", len(MEMBER_NAMES))
     for name in MEMBER_NAMES:  # which the run keeps, and float_scores reads
         predict_float(run, name, split)
         step(1)
-    exact = Answers(*float_scores(run, fusion, split))
+    exact = Answers(*float_scores(run, run.fusion(), split))
+    figures = evaluate_float(run, split) if split.name == TEST else []
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / "bundle"
         pack.write(draft, manifest, files)
         ensemble = Ensemble(load_bundle(draft), choose("cpu"), threads=1)
         step = progress("scoring with the int8 bundle", len(split.dataset))
         quantized = Answers(*predict_bundle(ensemble, split.dataset, step))
+        if split.name == TEST:
+            figures += rows_of(quantized.probabilities, quantized.y, split, "int8", points)
+        if elsewhere is not None:
+            step = progress("scoring films from elsewhere", len(elsewhere.dataset))
+            answers = predict_bundle(ensemble, elsewhere.dataset, step)
+            figures += rows_of(*answers, elsewhere, "int8", points)
     films = [film.id for film in split.dataset.films]
     rows, flips = compare(exact, quantized, split.dataset.labels, films, points)
-    figures = []
-    if split.name == TEST:
-        for answers, precision in ((exact, "float32"), (quantized, "int8")):
-            figures += rows_of(answers.probabilities, answers.y, split, precision, points)
     report = ParityReport(bundle=manifest.id, split=split.name, rows=rows, flips=flips)
     return msgspec.structs.replace(manifest, figures=figures, parity=rows), report

@@ -16,7 +16,7 @@ from typing import IO, Any
 import msgspec
 
 from pneumo_edge.errors import BundleError
-from pneumo_edge.manifest import MEMBER_NAMES, SCHEMA_VERSION, SIDE, Manifest
+from pneumo_edge.manifest import MEMBER_NAMES, SCHEMA_VERSION, SIDE, Manifest, answer_id
 
 ENVIRONMENT = "PNEUMO_EDGE_BUNDLE"
 """Names another bundle than the one that ships, for every command."""
@@ -96,6 +96,12 @@ def load_bundle(path: Path | None = None) -> Bundle:
                     f" the manifest says {manifest.files[name][:12]}",
                     _AGAIN,
                 )
+    if manifest.id != answer_id(manifest):
+        raise BundleError(
+            f"{path / MANIFEST} was altered: it says id {manifest.id}, and its content has"
+            f" {answer_id(manifest)}",
+            _AGAIN,
+        )
     return Bundle(path, manifest, prefix)
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated, Any
 
 import msgspec
+
+CARD = "MODEL_CARD.md"
+"""The one file of a bundle that decides no answer."""
 
 SIDE = 150
 """Rows and columns of the members' input, in pixels (paper, Fig. 1)."""
@@ -87,7 +91,7 @@ class Manifest(Struct, frozen=True):
 
     schema: int
     id: str
-    """First 12 hex digits of the SHA-256 over the models' sorted (file, hash) pairs and the fusion."""
+    """See `answer_id`: two bundles that share it give the same answers."""
     created: str
     """ISO 8601 date, UTC."""
     files: dict[str, Sha256]
@@ -106,3 +110,19 @@ class Manifest(Struct, frozen=True):
     parity: list[ParityRow]
     provenance: dict[str, Any]
     """Data, weights, recipe and code that the bundle came from; for people, not the runtime."""
+
+
+def answer_id(manifest: Manifest) -> str:
+    """The id that a manifest should have: a digest of all that decides an answer.
+
+    Args:
+        manifest: Its own id, date, figures, parity, provenance and model card have no part in it.
+
+    Returns:
+        12 hex digits of a SHA-256.
+    """
+    files = {name: digest for name, digest in manifest.files.items() if name != CARD}
+    decisive = msgspec.structs.replace(
+        manifest, id="", created="", files=files, figures=[], parity=[], provenance={}
+    )
+    return hashlib.sha256(msgspec.json.encode(decisive, order="deterministic")).hexdigest()[:12]

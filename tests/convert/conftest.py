@@ -153,7 +153,7 @@ def options_for(run: Run, data: Path, out: Path, **changes: Any) -> ConversionOp
     """Small ones, for a test."""
     given: dict[str, Any] = {
         "run": run.folder, "out": out, "data": data, "representative": 8, "seed": 3, "threads": 2,
-        "force": False, "zipped": False,
+        "force": False, "external": None, "external_patient": KERMANY, "zipped": False,
     }  # fmt: skip
     return ConversionOptions(**(given | changes))
 

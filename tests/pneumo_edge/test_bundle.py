@@ -7,9 +7,11 @@ import json
 import struct
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -17,6 +19,7 @@ from pneumo_edge.bundle import ENVIRONMENT, default_bundle, load_bundle
 from pneumo_edge.engines import choose
 from pneumo_edge.ensemble import Ensemble
 from pneumo_edge.errors import BundleError
+from pneumo_edge.manifest import Manifest, answer_id
 from pneumo_edge.types import SIDE, InputTensor
 
 Edit = Callable[[dict[str, Any]], object]
@@ -32,10 +35,13 @@ def copy(bundle_dir: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def edit_manifest(folder: Path, edit: Edit) -> None:
+def edit_manifest(folder: Path, edit: Edit, *, sign: bool = True) -> None:
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text())
     edit(manifest)
+    if sign:  # so that what is tested is the check behind the id's
+        with suppress(msgspec.ValidationError):
+            manifest["id"] = answer_id(msgspec.convert(manifest, Manifest))
     path.unlink()
     path.write_text(json.dumps(manifest))
 
@@ -73,6 +79,12 @@ def test_a_zip_answers_as_its_folder_does(copy: Path, tmp_path: Path) -> None:
 def test_a_missing_file_is_named(copy: Path, name: str) -> None:
     (copy / name).unlink()
     with pytest.raises(BundleError, match=f"{name} is missing"):
+        load_bundle(copy)
+
+
+def test_an_altered_threshold_is_noticed(copy: Path) -> None:
+    edit_manifest(copy, lambda m: m["operating_points"].update(screening=0.9), sign=False)
+    with pytest.raises(BundleError, match=r"manifest\.json was altered"):
         load_bundle(copy)
 
 

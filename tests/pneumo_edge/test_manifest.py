@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from pneumo_edge.bundle import load_bundle
-from pneumo_edge.manifest import MEMBER_NAMES, Manifest
+from pneumo_edge.manifest import CARD, MEMBER_NAMES, Manifest, answer_id
 
 
 @pytest.fixture
@@ -33,3 +33,24 @@ def test_an_unknown_field_is_named(raw: dict[str, Any]) -> None:
     raw["members"][0]["waight"] = 1.0
     with pytest.raises(msgspec.ValidationError, match="waight"):
         msgspec.convert(raw, Manifest)
+
+
+def test_the_id_is_a_digest_of_what_decides_an_answer() -> None:
+    manifest = load_bundle().manifest
+    told = {
+        "figures": [],
+        "parity": [],
+        "provenance": {},
+        "created": "1999-01-01",
+        "files": {**manifest.files, CARD: "0" * 64},
+    }
+    decides = {
+        "bias": manifest.bias + 1e-6,
+        "operating_points": {"paper": 0.5},
+        "evaluation_order": manifest.evaluation_order[::-1],
+        "files": {**manifest.files, manifest.head: "0" * 64},
+    }
+    ids = {answer_id(msgspec.structs.replace(manifest, **{k: v})) for k, v in told.items()}
+    assert ids == {manifest.id}
+    others = {answer_id(msgspec.structs.replace(manifest, **{k: v})) for k, v in decides.items()}
+    assert len(others - {manifest.id}) == len(decides)
