@@ -107,9 +107,9 @@ def convert(options: ConversionOptions, progress: Progress) -> Conversion:
         progress("reading representative films", options.representative),
     )
     split = _parity_films(options.data, run, progress)
+    elsewhere = _films_from_elsewhere(options, progress)
     files = _models(models, fusion, chosen, options.threads, progress)
     manifest = _manifest(files, fusion, _created(models), provenance | _record(chosen))
-    elsewhere = _films_from_elsewhere(options, progress)
     manifest, report = _measure(manifest, files, run, (split, elsewhere), progress)
     files |= {CARD: render_card(manifest).encode()}
     manifest = msgspec.structs.replace(manifest, files=pack.digests(files))
