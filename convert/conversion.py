@@ -110,7 +110,7 @@ def convert(options: ConversionOptions, progress: Progress) -> Conversion:
     elsewhere = _films_from_elsewhere(options, progress)
     files = _models(models, fusion, chosen, options.threads, progress)
     manifest = _manifest(files, fusion, _created(models), provenance | _record(chosen))
-    manifest, report = _measure(manifest, files, run, (split, elsewhere), progress)
+    manifest, report = _measure(manifest, files, run, (split, elsewhere), options.threads, progress)
     files |= {CARD: render_card(manifest).encode()}
     manifest = msgspec.structs.replace(manifest, files=pack.digests(files))
     pack.write(options.out, manifest, files, options.force)
@@ -245,6 +245,7 @@ def _measure(
     files: Mapping[str, bytes],
     run: Run,
     splits: tuple[EvaluationSplit, EvaluationSplit | None],
+    threads: int,
     progress: Progress,
 ) -> tuple[Manifest, ParityReport]:
     """Fill in figures and parity, with the deployed runtime on the int8 side."""
@@ -259,7 +260,7 @@ def _measure(
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / "bundle"
         pack.write(draft, manifest, files)
-        ensemble = Ensemble(load_bundle(draft), choose("cpu"), threads=1)
+        ensemble = Ensemble(load_bundle(draft), choose("cpu"), threads)
         step = progress("scoring with the int8 bundle", len(split.dataset))
         quantized = Answers(*predict_bundle(ensemble, split.dataset, step))
         if split.name == TEST:

@@ -9,6 +9,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import track
 
+from pneumo_edge import threads as cores
 from pneumo_edge.bundle import Bundle, load_bundle
 from pneumo_edge.engines import choose
 from pneumo_edge.ensemble import Ensemble
@@ -96,7 +97,7 @@ def _measure_bundle(
     console = Console(stderr=True)
     bundle = load_bundle(options.bundle)
     engine = choose("cpu")
-    ensemble = Ensemble(bundle, engine, threads=1)
+    ensemble = Ensemble(bundle, engine, cores.available())
     bar = iter(
         track(
             range(len(split.dataset)),
