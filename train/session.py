@@ -11,9 +11,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 from pneumo_edge.errors import RecipeError
+from train.checkpoint import known_history
 from train.curves import draw_curves
 from train.dataset import KERMANY, Dataset, folds, load, training_films
-from train.fit import Job, Progress, fit_member, known_history
+from train.fit import Job, Progress, fit_member
 from train.recipe import Recipe, load_recipe
 from train.run import ALL, History, Run, Split
 

@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +16,19 @@ from numpy.typing import NDArray
 
 from pneumo_edge.errors import RecipeError
 from train.batches import Batches
+from train.checkpoint import CHECKPOINT, HISTORY, load_checkpoint
 from train.dataset import Dataset, folds
 from train.fit import (
-    CHECKPOINT,
-    HISTORY,
     MODEL,
     Job,
     Progress,
-    compile_member,
     fit_member,
-    load_checkpoint,
     monitored,
     predict,
-    save_model,
     split_fold,
     start,
 )
-from train.members import base_of, freeze
-from train.recipe import Recipe, load_recipe
+from train.recipe import Recipe
 from train.run import ALL, History, Predictions, Run, Split
 
 # Keras hands numpy its own variables while it saves them; its matter, not ours.
@@ -336,30 +330,6 @@ def test_a_model_for_shipping_trains_on_every_film(
     assert history.init == "none"  # nobody publishes weights of the baseline
     assert run.model_path("cnn").parent.name == "fold-all"
     assert not (run.member("cnn", ALL) / "held_out.json").exists()
-
-
-def test_averages_optimizer_and_frozen_layers_survive_a_checkpoint(
-    big: Callable[[str], Any], tmp_path: Path
-) -> None:
-    model, recipe = big("vgg16"), load_recipe("best")
-    freeze(model, "vgg16", 16)
-    compile_member(model, recipe, recipe.members["vgg16"])
-    model.optimizer.build(model.trainable_variables)
-    rng = np.random.default_rng(3)
-    for variable in model.optimizer.variables:
-        if "iteration" not in variable.path and "learning_rate" not in variable.path:
-            variable.assign(rng.random(variable.shape, np.float32))
-    save_model(model, tmp_path / CHECKPOINT)
-    loaded = load_checkpoint(tmp_path / CHECKPOINT)
-    # The first of the 16 is the input layer, which has nothing to train and keeps no flag.
-    flags = [layer.trainable for layer in base_of(loaded, "vgg16").layers[1:]]
-    assert flags == [False] * 15 + [True] * 3
-    ours, theirs = loaded.optimizer.variables, model.optimizer.variables
-    assert [v.path for v in ours] == [v.path for v in theirs]
-    assert sum(v.path.endswith("_average") for v in ours) == len(model.trainable_variables)
-    for got, want in zip(ours, theirs, strict=True):
-        np.testing.assert_array_equal(got, want)
-    freeze(model, "vgg16", 0)
 
 
 def test_training_in_bfloat16_gives_a_float32_model(
