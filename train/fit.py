@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from pneumo_edge.errors import RecipeError
+from train.averaging import STATISTICS_BATCHES, refresh_statistics, swap_average
 from train.batches import Batches
 from train.checkpoint import (
     CHECKPOINT,
@@ -174,10 +176,10 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no typ
         seconds = time.monotonic() - self._started
         swap = self.model.optimizer.use_ema
         if swap:
-            _swap_average(self.model)
+            swap_average(self.model)
         got = predict(self.model, self._monitor)
         if swap:
-            _swap_average(self.model)
+            swap_average(self.model)
         labels, p = np.array(got.labels), np.clip(got.probabilities, 1e-7, 1 - 1e-7)
         if not np.isfinite(p).all():  # the epoch's last step can spoil the weights after its loss
             raise RecipeError(
@@ -209,16 +211,6 @@ def _seed_dropout(model: Any, seed: int, epoch: int) -> None:
         if generator is not None:
             drawn = np.random.default_rng((seed, epoch)).integers(2**31)
             generator.state.assign(np.array([drawn, 0], generator.state.dtype))
-
-
-def _swap_average(model: Any) -> None:
-    """Exchange the weights with their moving averages; twice is nothing."""
-    # Keras' SwapEMAWeights reads the same list; there is no public name for it.
-    averages = model.optimizer._model_variables_moving_average  # noqa: SLF001
-    for weight, average in zip(model.trainable_variables, averages, strict=True):
-        value = keras.ops.copy(weight.value)
-        weight.assign(average)
-        average.assign(value)
 
 
 def start(recipe: Recipe, name: str, init: str) -> tuple[Any, str]:
@@ -289,9 +281,9 @@ def fit_member(
     done_epochs = len(history.epochs)
     # Where a finished run is lengthened, its model must not pass for the longer one's.
     (folder / MODEL).unlink(missing_ok=True)
+    batches = Batches(seen, recipe)
     if done_epochs < epochs:
         monitor = monitored(held_out, recipe.monitor_images, recipe.seed)
-        batches = Batches(seen, recipe)
         watch = Watch(run, history, recipe, batches, monitor, report)
         model.fit(
             batches,
@@ -302,7 +294,9 @@ def fit_member(
             shuffle=False,
         )
     elif model.optimizer.use_ema:  # killed between the last checkpoint and the model
-        _swap_average(model)
+        swap_average(model)
+    if model.optimizer.use_ema:
+        refresh_statistics(model, islice((batch[0] for batch in batches), STATISTICS_BATCHES))
     model = finish(model, recipe, name)
     if fold != ALL:
         run.write(str(folder.relative_to(run.folder) / "held_out.json"), predict(model, held_out))
