@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -70,31 +69,42 @@ class Report:
     """Whether p90 of the wall time and the worst peak memory are below the bars."""
 
 
+_LAUNCHER = """
+import os, sys, time
+report, *command = sys.argv[1:]
+start = time.perf_counter()
+pid = os.posix_spawnp(command[0], command, os.environ)
+_, status, usage = os.wait4(pid, 0)
+wall_s = time.perf_counter() - start
+code = os.waitstatus_to_exitcode(status)
+with open(report, "w", encoding="utf-8") as out:
+    out.write(f"[{code}, {wall_s!r}, {usage.ru_utime + usage.ru_stime!r}, {usage.ru_maxrss}]")
+"""
+"""Starts the command from a process that is small: on Linux a child's peak memory begins at its parent's."""
+
+
 def run_once(command: Sequence[str]) -> Lap:
     """Run a command that prints one finding as JSON.
 
     Raises:
         PneumoEdgeError: the command fails, or prints anything else.
     """
-    with tempfile.TemporaryFile() as complaint:
-        start = time.perf_counter()
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaint)
-        output = process.stdout.read() if process.stdout is not None else b""
-        _, status, usage = os.wait4(process.pid, 0)
-        wall_s = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        complaint.seek(0)
-        last = complaint.read().decode(errors="replace").strip().splitlines()[-1:]
-    if process.stdout is not None:
-        process.stdout.close()
-    if process.returncode != 0:
+    with tempfile.TemporaryDirectory() as folder:
+        report, complaint = Path(folder) / "report", Path(folder) / "complaint"
+        launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(report), *command]
+        with complaint.open("wb") as stderr:
+            output = subprocess.run(
+                launcher, stdout=subprocess.PIPE, stderr=stderr, check=True
+            ).stdout
+        code, wall_s, cpu_s, peak = json.loads(report.read_text(encoding="utf-8"))
+        last = complaint.read_text(errors="replace").strip().splitlines()[-1:]
+    if code != 0:
         raise PneumoEdgeError(
-            f"{command[0]} exited {process.returncode}: {' '.join(last)}",
+            f"{command[0]} exited {code}: {' '.join(last)}",
             "make the command work first",
         )
     unit = MIB if sys.platform == "darwin" else MIB // 1024  # ru_maxrss: bytes there, KiB elsewhere
-    cpu_s = usage.ru_utime + usage.ru_stime
-    return Lap(wall_s, cpu_s, usage.ru_maxrss / unit, _finding(output, command))
+    return Lap(wall_s, cpu_s, peak / unit, _finding(output, command))
 
 
 def _finding(output: bytes, command: Sequence[str]) -> dict[str, object]:

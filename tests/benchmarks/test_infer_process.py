@@ -41,8 +41,10 @@ def python(code: str) -> list[str]:
 
 def test_a_lap_sees_the_memory_and_the_time_of_its_own_process() -> None:
     finding = 'print(\'{"engine": "cpu", "bundle": "0"}\')'
+    ballast = b"1" * (400 * 2**20)  # what this process holds must not count
     small = run_once(python(finding))
     large = run_once(python(f"import time; x = b'1' * (300 * 2**20); time.sleep(0.3); {finding}"))
+    assert small.peak_rss_mib < 100 < len(ballast) / 2**20
     assert large.peak_rss_mib - small.peak_rss_mib > 150
     assert large.wall_s > 0.3
     busy = run_once(python(f"import time\nwhile time.process_time() < 0.5: pass\n{finding}"))
