@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
-from pneumo_edge.decode import decode_file
+from pneumo_edge.decode import SUFFIXES, decode_file
 from pneumo_edge.errors import DatasetError, PneumoEdgeError
 from pneumo_edge.prepare import prepare
 from pneumo_edge.types import SIDE, Label
@@ -32,8 +32,6 @@ MAX_UNREADABLE = 0.03
 
 NAMELESS = "file:"
 """Begins the key of a film whose name tells no patient: it is a patient of its own."""
-
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +145,7 @@ def _class_films(folder: Path, label: int, pattern: str) -> list[Film]:
         # A Mac leaves a "._name.jpeg" beside every file of an archive that it packs.
         if any(part.startswith(".") for part in inside.parts) or path.is_dir():
             continue
-        if path.suffix.lower() in IMAGE_SUFFIXES:
+        if path.suffix.lower() in SUFFIXES:
             key = patient_key(path.name, pattern)
             # Names such as 001.png come in both classes, and in every split.
             alone = f"{NAMELESS}{LABELS[label]}/{inside.as_posix()}"
