@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pneumo_edge.manifest import Figures, Manifest, Measure
+from train.metrics import MEASURES
 
-_MEASURES = ("accuracy", "auc", "sensitivity", "specificity", "f1")
 _HEADINGS = ("accuracy", "AUC", "sensitivity (recall)", "specificity", "F1")
 
 _INTRODUCTION = """\
@@ -119,7 +119,7 @@ def _cell(measure: Measure) -> str:
 
 def figures_row(row: Figures) -> str:
     """A row of figures as the card prints it."""
-    cells = " | ".join(_cell(getattr(row, name)) for name in _MEASURES)
+    cells = " | ".join(_cell(getattr(row, name)) for name in MEASURES)
     return f"| {row.subject} | {row.precision} | {row.operating_point} | {cells} |"
 
 

@@ -13,6 +13,9 @@ from pneumo_edge.manifest import Figures, Measure
 RESAMPLES = 1000
 """Bootstrap draws; the ends of the interval then move by about 0.001 from seed to seed."""
 
+MEASURES = ("accuracy", "auc", "sensitivity", "specificity", "f1")
+"""Those of a row of `Figures`, in the order in which tables show them."""
+
 SEED = 20
 """Of the draws: the same scores give the same interval, so that a card can be checked."""
 
@@ -54,21 +57,45 @@ def counts(scored: Scored, threshold: float, weights: NDArray[np.float64]) -> ND
 
 
 def rates(cells: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    """Accuracy, sensitivity (recall), specificity and F1 of pneumonia, each in [0, 1].
+    """Accuracy, and precision, recall and F1 in both readings, each in [0, 1].
+
+    Sensitivity is the recall of pneumonia, specificity that of normal. Without a suffix precision and F1
+    are those of pneumonia; `_macro` is the plain mean over the two classes.
 
     Args:
         cells: (..., 4), from `counts`.
 
     Returns:
-        By measure, (...).
+        By measure, (...). The precision of a class that was never named is 0, as in scikit-learn.
     """
     tp, fn, tn, fp = np.moveaxis(cells, -1, 0)
+    sensitivity, specificity = tp / (tp + fn), tn / (tn + fp)
+    precision, precision_normal = tp / np.maximum(tp + fp, 1), tn / np.maximum(tn + fn, 1)
+    f1, f1_normal = 2 * tp / (2 * tp + fp + fn), 2 * tn / (2 * tn + fp + fn)
     return {
         "accuracy": (tp + tn) / (tp + fn + tn + fp),
-        "sensitivity": tp / (tp + fn),
-        "specificity": tn / (tn + fp),
-        "f1": 2 * tp / (2 * tp + fp + fn),
+        "sensitivity": sensitivity,
+        "specificity": specificity,
+        "f1": f1,
+        "precision": precision,
+        "precision_macro": (precision + precision_normal) / 2,
+        "recall_macro": (sensitivity + specificity) / 2,
+        "f1_macro": (f1 + f1_normal) / 2,
     }
+
+
+def _by_level(
+    scored: Scored, weights: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How often pneumonia and normal films count at each distinct score, ascending: (draws, levels) each.
+
+    All draws are sorted once, which makes a thousand of them as quick as a few of scikit-learn's.
+    """
+    order = np.argsort(scored.scores, kind="stable")
+    _, levels = np.unique(scored.scores[order], return_index=True)
+    ill = weights[:, order] * (scored.labels[order] == 1)
+    well = weights[:, order] - ill
+    return np.add.reduceat(ill, levels, axis=1), np.add.reduceat(well, levels, axis=1)
 
 
 def auc(scored: Scored, weights: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -76,20 +103,34 @@ def auc(scored: Scored, weights: NDArray[np.float64]) -> NDArray[np.float64]:
 
     Args:
         scored: n films.
-        weights: (draws, n), how often each film counts. All draws are sorted once, which makes a
-            thousand of them as quick as a few of scikit-learn's.
+        weights: (draws, n), how often each film counts.
 
     Returns:
         (draws,).
     """
-    order = np.argsort(scored.scores, kind="stable")
-    _, levels = np.unique(scored.scores[order], return_index=True)
-    ill = weights[:, order] * (scored.labels[order] == 1)
-    well = weights[:, order] - ill
-    ill, well = (np.add.reduceat(part, levels, axis=1) for part in (ill, well))
+    ill, well = _by_level(scored, weights)
     below = np.cumsum(well, axis=1) - well
     won = (ill * (below + well / 2)).sum(axis=1)
     return np.asarray(won / (ill.sum(axis=1) * well.sum(axis=1)))
+
+
+def average_precision(scored: Scored, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean precision over the thresholds, each weighted by the recall that it adds.
+
+    Args:
+        scored: n films.
+        weights: (draws, n), how often each film counts.
+
+    Returns:
+        (draws,). A share of pneumonia films p makes a score without skill reach p, not 0.5.
+
+    Source: scikit-learn's `average_precision_score`, without interpolation.
+    """
+    ill, well = _by_level(scored, weights)
+    found = np.cumsum(ill[:, ::-1], axis=1)
+    named = found + np.cumsum(well[:, ::-1], axis=1)
+    precision = found / np.maximum(named, 1)  # a draw may leave out the films of the highest scores
+    return np.asarray((precision * ill[:, ::-1]).sum(axis=1) / ill.sum(axis=1))
 
 
 def patient_resamples(scored: Scored, count: int, seed: int) -> NDArray[np.float64]:
@@ -112,7 +153,7 @@ def patient_resamples(scored: Scored, count: int, seed: int) -> NDArray[np.float
 
 
 def intervals(scored: Scored, thresholds: dict[str, float]) -> dict[str, dict[str, Measure]]:
-    """AUC, accuracy, sensitivity, specificity and F1 at each threshold, with 95 % intervals.
+    """AUC, average precision, and the `rates` at each threshold, with 95 % intervals.
 
     Args:
         scored: Both classes.
@@ -123,16 +164,22 @@ def intervals(scored: Scored, thresholds: dict[str, float]) -> dict[str, dict[st
     """
     whole = np.ones((1, len(scored.labels)))
     weights = patient_resamples(scored, RESAMPLES, SEED)
-    area = _measure(auc(scored, whole), auc(scored, weights))
+    ranking = {
+        "auc": measure(auc(scored, whole), auc(scored, weights)),
+        "average_precision": measure(
+            average_precision(scored, whole), average_precision(scored, weights)
+        ),
+    }
     table: dict[str, dict[str, Measure]] = {}
     for point, threshold in thresholds.items():
         value = rates(counts(scored, threshold, whole))
         draws = rates(counts(scored, threshold, weights))
-        table[point] = {"auc": area} | {name: _measure(value[name], draws[name]) for name in value}
+        table[point] = ranking | {name: measure(value[name], draws[name]) for name in value}
     return table
 
 
-def _measure(value: NDArray[np.float64], draws: NDArray[np.float64]) -> Measure:
+def measure(value: NDArray[np.float64], draws: NDArray[np.float64]) -> Measure:
+    """A value (1,) with the 2.5th and the 97.5th percentile of its bootstrap draws, to four places."""
     low, high = np.percentile(draws, (2.5, 97.5))
     return Measure(
         value=round(float(value[0]), 4), low=round(float(low), 4), high=round(float(high), 4)
@@ -151,7 +198,7 @@ def figures(
             operating_point=point,
             threshold=thresholds[point],
             n=len(scored.labels),
-            **measures,
+            **{name: measures[name] for name in MEASURES},
         )
         for point, measures in intervals(scored, thresholds).items()
     ]

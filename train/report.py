@@ -9,9 +9,8 @@ from rich.table import Table
 
 from pneumo_edge.manifest import Figures, Measure
 from train.card import formula
+from train.metrics import MEASURES
 from train.run import Fusion
-
-_MEASURES = ("accuracy", "auc", "sensitivity", "specificity", "f1")
 
 
 def _cell(measure: Measure) -> str:
@@ -21,12 +20,12 @@ def _cell(measure: Measure) -> str:
 def print_figures(rows: Sequence[Figures], title: str) -> None:
     """A table with a row per model and operating point; 95 % intervals in brackets."""
     table = Table(title=title, title_justify="left")
-    for heading in ("model", "precision", "operating point", *_MEASURES):
+    for heading in ("model", "precision", "operating point", *MEASURES):
         table.add_column(heading)
     for row in rows:
         point = f"{row.operating_point} > {row.threshold:.3f}"
         table.add_row(
-            row.subject, row.precision, point, *(_cell(getattr(row, m)) for m in _MEASURES)
+            row.subject, row.precision, point, *(_cell(getattr(row, m)) for m in MEASURES)
         )
     _console().print(table)
 

@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pneumo_edge.errors import DatasetError
-from train.metrics import Scored, auc, counts, figures, intervals, patient_resamples, rates
+from train.metrics import (
+    Scored,
+    auc,
+    average_precision,
+    counts,
+    figures,
+    intervals,
+    patient_resamples,
+    rates,
+)
 
 
 def scored(seed: int, n: int = 120, films_each: int = 1, skill: float = 1.0) -> Scored:
@@ -29,7 +38,11 @@ def test_rates_are_those_of_scikit_learn(seed: int, threshold: float, n: int) ->
         "sensitivity": sklearn.metrics.recall_score(films.labels, said),
         "specificity": sklearn.metrics.recall_score(films.labels, said, pos_label=0),
         "f1": sklearn.metrics.f1_score(films.labels, said),
+        "precision": sklearn.metrics.precision_score(films.labels, said, zero_division=0),
     }
+    for name in ("precision", "recall", "f1"):
+        score = getattr(sklearn.metrics, f"{name}_score")
+        expected[f"{name}_macro"] = score(films.labels, said, average="macro", zero_division=0)
     assert got == pytest.approx(expected)
 
 
@@ -44,7 +57,7 @@ def test_a_weight_counts_a_film_so_often() -> None:
 
 
 @given(seed=st.integers(0, 10_000), n=st.integers(6, 60), levels=st.sampled_from([3, 1000]))
-def test_the_area_is_that_of_scikit_learn_in_every_draw(seed: int, n: int, levels: int) -> None:
+def test_area_and_average_precision_are_those_of_scikit_learn_in_every_draw(seed: int, n: int, levels: int) -> None:
     films = scored(seed, n)
     films = Scored(np.round(films.scores * levels) / levels, films.labels, films.patients)
     weights = patient_resamples(films, 3, seed)
@@ -53,6 +66,11 @@ def test_the_area_is_that_of_scikit_learn_in_every_draw(seed: int, n: int, level
         for draw in weights
     ]
     np.testing.assert_allclose(auc(films, weights), expected, atol=1e-12)
+    expected = [
+        sklearn.metrics.average_precision_score(films.labels, films.scores, sample_weight=draw)
+        for draw in weights
+    ]
+    np.testing.assert_allclose(average_precision(films, weights), expected, atol=1e-12)
 
 
 def test_the_area_is_the_share_of_pairs_in_the_right_order() -> None:
