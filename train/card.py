@@ -32,7 +32,7 @@ _LIMITS = """\
 - The test films differ in look from the training films. Operating points were chosen on training
   films alone, so sensitivity and specificity on new films move away from what was aimed at; the tables show how far.
 - It does not show where it sees something, and gives no cause: bacterial and viral pneumonia are one class.
-- y is a fused score, not a calibrated probability.
+- y is a fused score, not a calibrated probability: it is fitted by least squares, and can lie below 0 or above 1.
 - Labels come from the data set. Its readers can be wrong, and the model learns that too.
 """
 
@@ -147,19 +147,54 @@ def _table(rows: list[Figures]) -> str:
 
 
 def _elsewhere(manifest: Manifest) -> str:
-    """Films of other hospitals, where they were measured."""
+    """Films of other hospitals, where they were measured: all of them, then by view."""
     parts = []
-    for split in sorted({row.split for row in manifest.figures} - {"test"}):
+    for split in sorted({row.split.partition("/")[0] for row in manifest.figures} - {"test"}):
         rows = [row for row in manifest.figures if row.split == split]
         parts.append(f"""\
 ## Figures on films from elsewhere: `{split}`
 
 {rows[0].n} films that have no part in training, choice or calibration, whatever came out. Same thresholds.
+{_verdict(rows)}
 
 {_table(rows)}
 """)
+        views = [row for row in manifest.figures if row.split.startswith(f"{split}/")]
+        parts += [_by_view(views)] if views else []
     return "\n".join(parts)
 
+
+def _verdict(rows: list[Figures]) -> str:
+    """What the fused AUC means for whoever thinks of using the bundle on such films."""
+    worst = min((row.auc for row in rows if row.subject == "fused"), key=lambda auc: auc.low)
+    if worst.low <= CHANCE:
+        return (
+            f"**On these films the fusion is not shown to be better than a coin** (AUC {_cell(worst)}; "
+            f"{CHANCE} is chance). Do not use it on such films."
+        )
+    return (
+        f"The fusion tells these films apart with an AUC of {_cell(worst)}; {CHANCE} is chance. "
+        "What it does on films of yet another hospital is not known."
+    )
+
+
+def _by_view(rows: list[Figures]) -> str:
+    lines = "\n".join(
+        f"| {row.split.rpartition('/')[2]} | {row.n} {figures_row(row)}" for row in rows
+    )
+    heading = " | ".join(("model", "precision", "operating point", *_HEADINGS))
+    return f"""\
+The same by view (AP: mostly at the bedside, of patients too ill to stand; PA: standing). A view with films of one
+class only has no figures.
+
+| view | films | {heading} |
+|{" --- |" * (5 + len(_HEADINGS))}
+{lines}
+"""
+
+
+CHANCE = 0.5
+"""The AUC of a coin."""
 
 _SUBJECTS = ("fused", "vgg16", "vgg19", "resnet50", "xception", "cnn")
 

@@ -1,27 +1,38 @@
-"""A split that nothing was fitted on, read once per model: float32 members of a run, or the int8 of a bundle."""
+"""A split that nothing was fitted on, read once per model: float32 of a run, or int8 of a bundle."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pneumo_edge.bundle import Bundle
 from pneumo_edge.ensemble import Ensemble
 from pneumo_edge.errors import DatasetError
 from pneumo_edge.manifest import MEMBER_NAMES, Figures, Struct
 from pneumo_edge.types import InputTensor
-from train.dataset import Dataset, list_films, load, refuse_shared_patients, training_films
+from train.attributes import read_attributes
+from train.dataset import (
+    NAMELESS,
+    Dataset,
+    list_films,
+    load,
+    refuse_shared_patients,
+    training_films,
+)
 from train.fuse import PAPER_THRESHOLD, join
 from train.metrics import Scored, figures
 from train.quiet import import_keras
+from train.recipe import BASELINE
 from train.run import Fusion, Predictions, Run
 
 TEST = "test"
+FUSED = "fused"
+VIEW = "view"
+"""The attribute by which a bundle's figures are told apart: bedside (AP) films are the harder ones."""
 
 
 class Cached(Struct, frozen=True):
@@ -41,6 +52,34 @@ class EvaluationSplit:
     name: str
     """test for the official split; else the folder's own name."""
     dataset: Dataset
+    groups: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
+    """By attribute (view, sex, age) each film's value (n,), where a labels.csv tells it."""
+    remarks: tuple[str, ...] = ()
+    """What a reader of the figures must know of the films."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """What one ensemble said of the films of one split."""
+
+    split: EvaluationSplit
+    precision: str
+    """float32 or int8."""
+    probabilities: NDArray[np.float64]
+    """(n, 4) in the order of x1 to x4."""
+    y: NDArray[np.float64]
+    """(n,), the fusion's value."""
+    baseline: NDArray[np.float64] | None = None
+    """(n,), the plain CNN's probability, where a run has trained one."""
+
+    @property
+    def subjects(self) -> dict[str, Scored]:
+        """The scores of the fusion, of each member and of the baseline, in that order."""
+        labels, patients = self.split.dataset.labels, self.split.dataset.patients
+        columns = {FUSED: self.y, **dict(zip(MEMBER_NAMES, self.probabilities.T, strict=True))}
+        if self.baseline is not None:
+            columns[BASELINE] = self.baseline
+        return {name: Scored(column, labels, patients) for name, column in columns.items()}
 
 
 def load_split(
@@ -48,9 +87,13 @@ def load_split(
 ) -> EvaluationSplit:
     """The official test split of a data folder; or all of a folder that has the classes at its top.
 
+    Films from elsewhere may have a labels.csv, see `train.attributes`: it tells their groups, and the
+    patient of a film whose name does not.
+
     Raises:
         DatasetError: there are no such films, or a patient of the test split is in train.
     """
+    attributes = None
     if (data / TEST).is_dir():
         films, name = list_films(data / TEST, pattern), TEST
         if (data / "train").is_dir():
@@ -59,7 +102,18 @@ def load_split(
         raise DatasetError(f"{data} has no folder {TEST}", "add one with normal/ and pneumonia/")
     else:  # films from elsewhere
         films, name = list_films(data, pattern), data.resolve().name
-    return EvaluationSplit(name, load(films, progress))
+        attributes = read_attributes(data, films)
+    if attributes is None:
+        return EvaluationSplit(name, load(films, progress))
+    films = tuple(
+        replace(film, patient=attributes.patient(film) or film.patient)
+        if film.patient.startswith(NAMELESS)
+        else film
+        for film in films
+    )
+    dataset = load(films, progress)
+    remarks = tuple(attributes.remarks(dataset.films))
+    return EvaluationSplit(name, dataset, attributes.groups(dataset.films), remarks)
 
 
 def predict_float(run: Run, name: str, split: EvaluationSplit) -> Predictions:
@@ -113,12 +167,30 @@ def rows_of(
     precision: str,
     thresholds: Mapping[str, float],
 ) -> list[Figures]:
-    """Figures of the fusion at every operating point, and of each member at the paper's."""
-    labels, patients = split.dataset.labels, split.dataset.patients
-    rows = figures("fused", precision, split.name, Scored(y, labels, patients), dict(thresholds))
-    for name, column in zip(MEMBER_NAMES, probabilities.T, strict=True):
-        scored = Scored(column, labels, patients)
-        rows += figures(name, precision, split.name, scored, {"paper": PAPER_THRESHOLD})
+    """Figures of the fusion at every operating point, also by view, and of each member at the paper's."""
+    return answers_rows(Answers(split, precision, probabilities, y), thresholds)
+
+
+def answers_rows(answers: Answers, thresholds: Mapping[str, float]) -> list[Figures]:
+    """As `rows_of`, and the baseline where there is one.
+
+    A view's rows have the split's name, `/view/` and the view's. One that has films of one class only
+    is left out: there is nothing to tell apart.
+    """
+    split, precision = answers.split, answers.precision
+    rows: list[Figures] = []
+    for name, scored in answers.subjects.items():
+        points = dict(thresholds) if name == FUSED else {"paper": PAPER_THRESHOLD}
+        rows += figures(name, precision, split.name, scored, points)
+    fused = answers.subjects[FUSED]
+    views = split.groups.get(VIEW, np.array([], dtype=np.str_))
+    for view in np.unique(views):
+        inside = views == view
+        if len(set(fused.labels[inside].tolist())) == 2:
+            part = Scored(fused.scores[inside], fused.labels[inside], fused.patients[inside])
+            rows += figures(
+                FUSED, precision, f"{split.name}/{VIEW}/{view}", part, dict(thresholds)
+            )
     return rows
 
 
@@ -132,23 +204,14 @@ def float_scores(
     ) + fusion.bias
 
 
-def evaluate_float(run: Run, split: EvaluationSplit) -> list[Figures]:
+def float_answers(run: Run, split: EvaluationSplit) -> Answers:
     """The full-precision ensemble on a split, and the baseline where it was trained."""
-    fusion = run.fusion()
-    rows = rows_of(*float_scores(run, fusion, split), split, "float32", fusion.operating_points)
-    if run.folds_of("cnn"):
-        got = predict_float(run, "cnn", split)
-        scored = Scored(np.array(got.probabilities), split.dataset.labels, split.dataset.patients)
-        rows += figures("cnn", "float32", split.name, scored, {"paper": PAPER_THRESHOLD})
-    return rows
+    baseline = None
+    if run.folds_of(BASELINE):
+        baseline = np.array(predict_float(run, BASELINE, split).probabilities)
+    return Answers(split, "float32", *float_scores(run, run.fusion(), split), baseline)
 
 
-def evaluate_bundle(
-    bundle: Bundle,
-    ensemble: Ensemble,
-    split: EvaluationSplit,
-    progress: Callable[[int], None] | None = None,
-) -> list[Figures]:
-    """The bundle on a split."""
-    probabilities, y = predict_bundle(ensemble, split.dataset, progress)
-    return rows_of(probabilities, y, split, "int8", bundle.manifest.operating_points)
+def evaluate_float(run: Run, split: EvaluationSplit) -> list[Figures]:
+    """The rows of `float_answers` at the run's operating points."""
+    return answers_rows(float_answers(run, split), run.fusion().operating_points)

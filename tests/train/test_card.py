@@ -132,6 +132,37 @@ def test_the_card_holds_every_figure_of_the_manifest(manifest: Manifest) -> None
         assert f"| `{point}` | {threshold:.4f} |" in card
 
 
+def test_the_card_says_by_view_what_it_says_of_films_from_elsewhere(manifest: Manifest) -> None:
+    numbers = Numbers()
+    numbers.last = 0.6
+    views = [
+        msgspec.structs.replace(row, split=f"elsewhere/view/{view}")
+        for view, n in (("AP", 281), ("PA", 151))
+        for row in rows("elsewhere", n, numbers)
+        if (row.subject, row.precision) == ("fused", "int8")
+    ]
+    card = render_card(msgspec.structs.replace(manifest, figures=[*manifest.figures, *views]))
+    for row in views:
+        assert f"| {row.split[-2:]} | {row.n} {figures_row(row)}" in card
+    assert card.count("## Figures on films from elsewhere") == 1
+
+
+@pytest.mark.parametrize(
+    ("low", "told"), [(0.47, "not shown to be better than a coin"), (0.51, "AUC of 0.6000 (0.51")]
+)
+def test_the_card_says_plainly_whether_films_from_elsewhere_are_told_apart(
+    low: float, told: str, manifest: Manifest
+) -> None:
+    auc = Measure(value=0.6, low=low, high=0.7)
+    changed = [
+        msgspec.structs.replace(row, auc=auc)
+        if (row.subject, row.split) == ("fused", "elsewhere")
+        else row
+        for row in manifest.figures
+    ]
+    assert told in render_card(msgspec.structs.replace(manifest, figures=changed))
+
+
 def test_a_negative_term_has_one_sign(manifest: Manifest) -> None:
     card = render_card(manifest)
     assert "3.1234 xception - 0.0567, where" in card

@@ -17,11 +17,11 @@ from pneumo_edge.types import InputTensor
 from train.dataset import KERMANY
 from train.evaluate import (
     EvaluationSplit,
-    evaluate_bundle,
     evaluate_float,
     load_split,
     predict_bundle,
     predict_float,
+    rows_of,
 )
 from train.members import build_member
 from train.run import Fusion, Run
@@ -70,6 +70,50 @@ def test_films_from_elsewhere_are_evaluated_whole(data: Path) -> None:
     elsewhere = load_split(data / "train", KERMANY)
     assert elsewhere.name == "train"
     assert len(elsewhere.dataset) == 32
+
+
+def with_table(folder: Path, views: str) -> Path:
+    """A labels.csv that gives the films, in order, these views, and two films to a patient."""
+    films = sorted(path for path in folder.glob("*/*.png"))
+    rows = [
+        f"{film.parent.name}/{film.name},{view}P,{number // 2}"
+        for number, (film, view) in enumerate(zip(films, views, strict=True))
+    ]
+    (folder / "labels.csv").write_text("\n".join(["file,view,patient_id", *rows]) + "\n")
+    return folder
+
+
+def test_the_table_beside_films_tells_patients_whose_names_do_not_and_views(
+    make_films: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = with_table(make_films(tmp_path / "other", 4, 1, seed=6), "AAPPAAPP")
+    split = load_split(folder, r"^person(\d)_")
+    assert split.dataset.patients.tolist() == ["0", "0", "1", "1", "0", "1", "2", "3"]
+    assert split.groups["view"].tolist() == [f"{view}P" for view in "AAPPAAPP"]
+    assert split.remarks == tuple(
+        f"labels.csv has no column {name}: no figures by {name.removesuffix('_years')}"
+        for name in ("sex", "age_years")
+    )
+
+
+@pytest.mark.parametrize(("views", "measured"), [("AAPPAAPP", ["AP", "PP"]), ("AAAAPPPP", [])])
+def test_the_fusion_is_measured_by_view_where_a_view_has_both_classes(
+    views: str, measured: list[str], make_films: Callable[..., Path], tmp_path: Path
+) -> None:
+    split = load_split(with_table(make_films(tmp_path / "other", 4, 1, seed=6), views), KERMANY)
+    rng = np.random.default_rng(1)
+    p, y = rng.random((8, 4)), rng.random(8)
+    points = {"paper": 0.5, "screening": 0.2}
+    rows = {(r.split, r.operating_point): r for r in rows_of(p, y, split, "int8", points)}
+    parts = {name for name, _ in rows} - {"other"}
+    assert parts == {f"other/view/{view}" for view in measured}
+    for view in measured:
+        inside = split.groups["view"] == view
+        for point, threshold in points.items():
+            row = rows[f"other/view/{view}", point]
+            right = ((y > threshold) == split.dataset.labels)[inside].mean()
+            assert row.accuracy.value == pytest.approx(right, abs=1e-4)
+            assert (row.subject, row.n) == ("fused", 4)
 
 
 def test_a_patient_of_train_is_not_evaluated_on(
@@ -138,7 +182,7 @@ def test_a_bundle_is_measured_by_the_deployed_runtime(
     np.testing.assert_allclose(y, p @ weights + bundle.manifest.bias, atol=1e-4)
     votes = ensemble.score(InputTensor(split.dataset.tensors[7][np.newaxis]))
     assert y[7] == votes.y
-    rows = evaluate_bundle(bundle, ensemble, split)
+    rows = rows_of(p, y, split, "int8", bundle.manifest.operating_points)
     assert len(rows) == len(bundle.manifest.operating_points) + 4
     assert {r.precision for r in rows} == {"int8"}
     paper = next(r for r in rows if (r.subject, r.operating_point) == ("fused", "paper"))
