@@ -74,5 +74,5 @@ $(DEVICE)/.installed: pyproject.toml constraints.txt
 
 $(DEV)/.installed: pyproject.toml constraints.txt
 	$(call make-venv,$(DEV))
-	@$(DEV)/bin/python -m pip install --quiet --editable '.[train,dev,bench]'
+	@$(DEV)/bin/python -m pip install --quiet --editable '.[train,dev,bench,dicom]'
 	@touch $@

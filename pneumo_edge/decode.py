@@ -11,17 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pneumo_edge import native_stderr
+from pneumo_edge.dicom import is_dicom
 from pneumo_edge.errors import BadRadiographError
 from pneumo_edge.image_header import ImageHeader, MalformedHeaderError, gif_frames, read_header
+from pneumo_edge.limits import check_bytes, check_size
 from pneumo_edge.types import Radiograph
-
-MAX_BYTES = 128 * 2**20
-MAX_PIXELS = 50_000_000
-"""The largest detectors in use have 18 million; a scanned film has up to 45 million."""
-MIN_SIDE = 75
-"""Half of the members' input side. Below it there is no detail left to judge."""
-MAX_ASPECT = 4.0
-"""Long side over short side; beyond it no chest fits."""
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".tif", ".tiff", ".bmp", ".dib", ".webp"})
 """File names that a folder is searched for, in lower case."""
@@ -67,7 +61,7 @@ def read_bytes(path: Path) -> bytes:
             raise BadRadiographError(f"{path} is a folder", "name an image file inside it")
         if not stat.S_ISREG(info.st_mode):
             raise BadRadiographError(f"{path} is no regular file", "copy the image to a plain file")
-        _check_bytes(info.st_size, str(path))
+        check_bytes(info.st_size, str(path))
         return path.read_bytes()
     except FileNotFoundError:
         if path.is_symlink():
@@ -93,8 +87,8 @@ def read_bytes(path: Path) -> bytes:
         ) from None
 
 
-def decode(data: bytes, source: str) -> Radiograph:
-    """Decode PNG, JPEG, TIFF, BMP or WebP bytes, 8 or 16 bits, one frame.
+def decode(data: bytes, source: str, force: bool = False) -> Radiograph:
+    """Decode PNG, JPEG, TIFF, BMP or WebP bytes, 8 or 16 bits, one frame; or DICOM, by its extra.
 
     Colour becomes grey by the luma 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601). What is
     transparent is laid on black. EXIF orientation is applied. Colour profiles and gamma are not. A
@@ -104,17 +98,15 @@ def decode(data: bytes, source: str) -> Radiograph:
     Args:
         data: The whole file; dimensions are checked in its header before anything is decoded.
         source: What to call it in messages and in the finding.
+        force: Read a DICOM file even if it says that it is no radiograph.
 
     Raises:
         BadRadiographError: it is of no such format, damaged, truncated, has several frames, or its
             size is out of range.
     """
-    _check_bytes(len(data), source)
-    if data[128:132] == b"DICM" or (data[:2] == b"\x08\x00" and data[3:4] == b"\x00"):
-        raise BadRadiographError(
-            f"{source} is a DICOM file, which this version does not read",
-            "export its frame as a grey PNG (16 bits keep the full depth)",
-        )
+    check_bytes(len(data), source)
+    if is_dicom(data):
+        return _dicom(data, source, force)
     try:
         header = read_header(data)
     except MalformedHeaderError as err:
@@ -126,33 +118,20 @@ def decode(data: bytes, source: str) -> Radiograph:
     return _radiograph(_upright(_grey(pixels, header), header.orientation), header, source)
 
 
-def _check_bytes(size: int, source: str) -> None:
-    if size == 0:
-        raise BadRadiographError(f"{source} is empty (0 bytes)", "copy or export the image again")
-    if size > MAX_BYTES:
+def _dicom(data: bytes, source: str, force: bool) -> Radiograph:
+    try:
+        from pneumo_edge.dicom import film
+    except ModuleNotFoundError as err:
         raise BadRadiographError(
-            f"{source} has {size / 2**20:.0f} MiB, above the limit of {MAX_BYTES // 2**20}",
-            "export it smaller or compressed",
-        )
+            f"{source} is a DICOM file, and {err.name} is not installed",
+            "run: pip install 'pneumo-edge[dicom]'",
+        ) from None
+    return film.decode(data, source, force)
 
 
 def _check_header(header: ImageHeader, source: str) -> None:
     """Refuse by size, frames and completeness; nothing has been decoded yet."""
-    rows, cols = header.rows, header.cols
-    size = f"{source} is {cols} x {rows} pixels"
-    if rows * cols > MAX_PIXELS:
-        raise BadRadiographError(
-            f"{size}, above the limit of {MAX_PIXELS // 10**6} million", "export it smaller"
-        )
-    if min(rows, cols) < MIN_SIDE:
-        raise BadRadiographError(
-            f"{size}, with a side below {MIN_SIDE}", "export the radiograph at its full size"
-        )
-    if max(rows, cols) > MAX_ASPECT * min(rows, cols):
-        raise BadRadiographError(
-            f"{size}, longer than {MAX_ASPECT:.0f}:1",
-            "crop it to the chest, or export the whole film",
-        )
+    check_size(header.rows, header.cols, source)
     if header.frames != 1:
         kind = "pages" if header.format == "TIFF" else "frames"
         name = {"PNG": "an animated PNG", "WebP": "an animated WebP"}.get(header.format, "a TIFF")

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pneumo_edge.decode import MAX_BYTES, SUFFIXES, read_bytes
+from pneumo_edge.decode import SUFFIXES, read_bytes
 from pneumo_edge.errors import BadRadiographError
+from pneumo_edge.limits import MAX_BYTES
 
 STDIN = "-"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import struct
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from pneumo_edge.decode import MAX_ASPECT, MAX_BYTES, MIN_SIDE, decode, decode_file
+from pneumo_edge import dicom
+from pneumo_edge.decode import decode, decode_file
 from pneumo_edge.errors import BadRadiographError
+from pneumo_edge.limits import MAX_ASPECT, MAX_BYTES, MIN_SIDE
 from pneumo_edge.types import Radiograph
 
 LOSSLESS = [".png", ".tiff", ".bmp"]
@@ -238,8 +241,6 @@ def test_several_frames_are_refused_by_name(kind: str, says: str) -> None:
         ("Röntgenbild ".encode() * 200, "is text"),
         (b"%PDF-1.7 ...", "a PDF document"),
         (b"\0\0\0\x18ftypheic\0\0\0\0", "a HEIC image"),
-        (bytes(128) + b"DICM" + bytes(40), "a DICOM file, which this version does not read"),
-        (b"\x08\x00\x05\x00CS\n\x00ISO_IR 100", "a DICOM file"),
         (b"\x00\x01\x02\x03" * 30, "of no known image format"),
         (b"\x89PNG\r\n\x1a\n", "a damaged header"),
         (b"II*\0\xff\xff\xff\xff", "a damaged header"),
@@ -248,6 +249,20 @@ def test_several_frames_are_refused_by_name(kind: str, says: str) -> None:
 )
 def test_what_is_no_film_is_called_by_its_name(data: bytes, says: str) -> None:
     with pytest.raises(BadRadiographError, match=says):
+        decode(data, "film")
+
+
+@pytest.mark.parametrize(
+    "data", [bytes(128) + b"DICM" + bytes(40), b"\x08\x00\x05\x00CS\n\x00ISO_IR 100"]
+)
+def test_without_the_extra_a_dicom_file_says_which_extra_reads_it(
+    data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in [name for name in sys.modules if name.startswith("pneumo_edge.dicom.")]:
+        monkeypatch.delitem(sys.modules, module)
+        monkeypatch.delattr(dicom, module.rpartition(".")[2], raising=False)
+    monkeypatch.setitem(sys.modules, "pydicom", None)
+    with pytest.raises(BadRadiographError, match=r"DICOM.*pydicom.*'pneumo-edge\[dicom\]'"):
         decode(data, "film")
 
 
