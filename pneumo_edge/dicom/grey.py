@@ -88,7 +88,7 @@ def _look_up(values: Floats, lut: Lut) -> Floats:
     if first > 32767 and values.min() < 0:  # written as US where the inputs made it SS
         first -= 65536
     index = np.clip(np.floor(values) - first, 0, len(lut.entries) - 1)
-    return lut.entries[index.astype(np.int64)].astype(np.float64)
+    return np.asarray(lut.entries[index.astype(np.int64)], np.float64)
 
 
 def _range(image: Image, needed_bits: int) -> tuple[float, float]:
