@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
-from pneumo_edge import engines, progress, sources, writers
+from pneumo_edge import engines, pipeline, plan, progress, sources, writers
 from pneumo_edge.bundle import Bundle
-from pneumo_edge.ensemble import Ensemble
 from pneumo_edge.screening import Screener
-from pneumo_edge.types import Refusal
+from pneumo_edge.types import Finding, Refusal
 
 Form = Literal["text", "json", "jsonl", "csv"]
 
@@ -30,11 +32,14 @@ class Request:
 
     operating_point: str
     engine: engines.EngineName
-    threads: int
-    """1 to the cores of the machine."""
+    threads: int | None
+    """1 to the cores of the machine; None for all of them."""
 
     bundle: Future[Bundle]
     """May still be loading."""
+
+    early_exit: bool = False
+    """Stop at the member that decides the label."""
 
 
 def run(request: Request) -> bool:
@@ -48,17 +53,41 @@ def run(request: Request) -> bool:
     """
     bundle = request.bundle.result()
     bundle.threshold(request.operating_point)  # refused before the models are loaded
-    ensemble = Ensemble(bundle, engines.choose(request.engine), request.threads)
-    screener = Screener(ensemble, request.operating_point)
     arguments = list(request.images)
+    lanes = _lanes(request, bundle, arguments)
     clean = True
-    with progress.bar(arguments) as advance, writers.together(_writers(request, bundle)) as write:
-        for source in sources.expand(arguments):
-            outcome = screener.outcome(source)
+    with (
+        progress.bar(arguments) as advance,
+        writers.together(_writers(request, bundle)) as write,
+        closing(_outcomes(arguments, lanes)) as outcomes,
+    ):
+        for outcome in outcomes:
             clean = clean and not isinstance(outcome, Refusal)
             write(outcome)
             advance()
     return clean
+
+
+def _lanes(request: Request, bundle: Bundle, arguments: list[str]) -> list[Screener]:
+    """One screener for each film that is scored at a time."""
+    point = request.operating_point
+    films = 1
+    if not sources.is_single(arguments):
+        films = sum(1 for _ in islice(sources.expand(arguments), plan.MEASURE_FROM))
+    chosen = plan.make(
+        bundle, request.engine, request.threads, films, point if request.early_exit else None
+    )
+    return [
+        Screener(ensemble, point, request.early_exit, chosen.order)
+        for ensemble in plan.open_lanes(chosen, bundle)
+    ]
+
+
+def _outcomes(arguments: list[str], lanes: list[Screener]) -> Iterator[Finding | Refusal]:
+    films = sources.expand(arguments)
+    if sources.is_single(arguments):  # which needs no thread but this one
+        return (lanes[0].outcome(film) for film in films)
+    return pipeline.outcomes(films, lanes)
 
 
 def _writers(request: Request, bundle: Bundle) -> list[writers.Writer]:

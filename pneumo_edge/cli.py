@@ -28,6 +28,7 @@ EXTRAS = {
     "matplotlib": "train",
     "litert_quantizer": "train",
     "psutil": "bench",
+    "openvino": "openvino",
     "pydicom": "dicom",
     "starlette": "kiosk",
     "uvicorn": "kiosk",
@@ -104,7 +105,9 @@ class EngineChoice(str, Enum):
 
     auto = "auto"
     cpu = "cpu"
+    gpu = "gpu"
     tflite_runtime = "tflite-runtime"
+    openvino = "openvino"
 
 
 def _version(asked: bool) -> None:
@@ -115,11 +118,11 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-def _threads(asked: int | None) -> int:
+def _threads(asked: int | None) -> int | None:
     cores = threads.available()
     if asked is not None and not 1 <= asked <= cores:
         raise typer.BadParameter(f"{asked} is not in the range 1 to {cores}, the cores here")
-    return asked or cores
+    return asked
 
 
 @app.callback(epilog=render.NOTICE)
@@ -137,7 +140,8 @@ BundleOption = Annotated[
     typer.Option("--bundle", help="A bundle's folder or .zip; without it, the one that ships."),
 ]
 EngineOption = Annotated[
-    EngineChoice, typer.Option("--engine", help="auto takes the first that is installed.")
+    EngineChoice,
+    typer.Option("--engine", help="auto takes what was measured here, else the first."),
 ]
 ThreadsOption = Annotated[
     int | None,
@@ -168,6 +172,10 @@ def infer(
     operating_point: Annotated[
         OperatingPoint, typer.Option(help="Which of the bundle's thresholds decides.")
     ] = OperatingPoint.paper,
+    early_exit: Annotated[
+        bool,
+        typer.Option("--early-exit", help="Stop at the member that decides the label: y unknown."),
+    ] = False,
     engine: EngineOption = EngineChoice.auto,
     cores: ThreadsOption = None,
     bundle: BundleOption = None,
@@ -187,8 +195,9 @@ def infer(
         csv=None if csv == "-" else csv,
         operating_point=operating_point.value,
         engine=engine.value,
-        threads=cores or threads.available(),
+        threads=cores,
         bundle=opening,
+        early_exit=early_exit,
     )
     if not batch.run(request):
         raise typer.Exit(1)
@@ -198,6 +207,9 @@ def infer(
 def doctor(
     json: Annotated[bool, typer.Option("--json", help="One JSON object per check.")] = False,
     engine: EngineOption = EngineChoice.auto,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Try every engine, and keep what auto should take.")
+    ] = False,
     bundle: BundleOption = None,
 ) -> None:
     """Check this installation, with a remedy for what is wrong. Exit code 1 if anything fails."""
@@ -206,7 +218,7 @@ def doctor(
     from pneumo_edge import doctor as examiner
 
     failed = False
-    for check in examiner.examine(bundle, engine.value):
+    for check in examiner.examine(bundle, engine.value, measure):
         failed = failed or check.state == "fail"
         typer.echo(msgspec.json.encode(check) if json else render.check(check))
     if failed:

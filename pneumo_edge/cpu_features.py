@@ -51,6 +51,9 @@ class Processor:
     features: tuple[Feature, ...]
     """Those of X86 or ARM that are present, fastest first."""
 
+    name: str
+    """The processor's or the board's own name; empty where the system does not say."""
+
     @property
     def has_dot_products(self) -> bool:
         """Whether int8 is several times faster than float here, and not just smaller."""
@@ -63,11 +66,14 @@ def processor(cpuinfo: Path = CPUINFO) -> Processor:
     try:
         text = cpuinfo.read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return Processor(machine, known=False, features=())
+        return Processor(machine, known=False, features=(), name=platform.processor())
     flags: set[str] = set()
+    names: dict[str, str] = {}
     for line in text.splitlines():
         key, _, value = line.partition(":")
         if key.strip() in {"flags", "Features"}:  # x86, Arm
             flags.update(value.split())
+        names.setdefault(key.strip(), value.strip())
     found = tuple(feature for feature in (*X86, *ARM) if feature.flag in flags)
-    return Processor(machine, known=bool(flags), features=found)
+    name = names.get("model name") or names.get("Model") or names.get("Hardware") or ""
+    return Processor(machine, known=bool(flags), features=found, name=name)

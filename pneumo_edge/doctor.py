@@ -11,16 +11,14 @@ from typing import Literal
 
 import msgspec
 
-from pneumo_edge import engines, threads
+from pneumo_edge import choice, engines, threads
 from pneumo_edge.bundle import Bundle, default_bundle, load_bundle
 from pneumo_edge.cpu_features import processor
 from pneumo_edge.ensemble import Ensemble
 from pneumo_edge.errors import PneumoEdgeError
+from pneumo_edge.measure import SAMPLES, measure_all
 from pneumo_edge.screening import Screener
 from pneumo_edge.sources import Source
-
-SAMPLES = Path(__file__).parent / "samples"
-"""Generated radiographs, nobody's, named after the label that the ensemble has to give them."""
 
 State = Literal["ok", "warn", "fail"]
 _PACKAGES = ("pneumo-edge", "numpy", "opencv-python-headless", "msgspec", "typer")
@@ -36,12 +34,15 @@ class Check(msgspec.Struct, frozen=True):
     """Set unless the state is ok."""
 
 
-def examine(bundle: Path | None, engine: engines.EngineName) -> Iterator[Check]:
+def examine(
+    bundle: Path | None, engine: engines.EngineName, measure: bool = False
+) -> Iterator[Check]:
     """Check one thing after the other, each as soon as the one before is known.
 
     Args:
         bundle: The one to test; None for `default_bundle()`.
         engine: The one to test with.
+        measure: Try every engine, and keep the result for `auto`.
     """
     yield from _versions()
     yield _processor()
@@ -55,6 +56,9 @@ def examine(bundle: Path | None, engine: engines.EngineName) -> Iterator[Check]:
     except PneumoEdgeError as err:
         yield Check("bundle", "fail", err.what, err.remedy)
     if loaded is not None:
+        if measure:
+            yield from _measure(loaded)
+        yield _auto(loaded)
         yield from _self_test(loaded, engine)
 
 
@@ -111,6 +115,40 @@ def _engines() -> Iterator[Check]:
             yield Check(name, "fail", err.what, err.remedy)
 
 
+def _measure(bundle: Bundle) -> Iterator[Check]:
+    try:
+        found = measure_all(bundle)
+        choice.write(found, bundle)
+    except PneumoEdgeError as err:
+        yield Check("measure", "fail", err.what, err.remedy)
+        return
+    for trial in found.trials:
+        layout = f"{trial.threads} threads x {trial.side_by_side} members at a time"
+        says = f"{trial.film_ms:.1f} ms a film, {trial.load_ms:.0f} ms to load, {layout}"
+        yield Check(f"measured {trial.engine}", "ok", says)
+    for failure in found.failures:
+        yield Check(f"measured {failure.engine}", "ok", f"not usable here: {failure.what}")
+
+
+def _auto(bundle: Bundle) -> Check:
+    """What `auto` takes for one film, and for many."""
+    found = choice.read(bundle)
+    if found is None:
+        first = engines.kind("auto").name
+        says = f"{first}, the first that is installed; doctor --measure finds the fastest"
+        return Check("auto", "ok", says)
+    parts = []
+    for films, named in ((1, "one film"), (10_000, "many")):
+        best = found.best("auto", films, early_exit=False)
+        if best is not None:
+            parts.append(f"{named}: {best.engine} ({best.film_ms:.1f} ms a film)")
+    early = found.best("auto", 10_000, early_exit=True)
+    if early is not None and early.orders:
+        parts.append(f"early exit: {' '.join(early.orders['paper'])}")
+    says = f"{'; '.join(parts)}; measured {found.measured}, kept in {choice.path(bundle)}"
+    return Check("auto", "ok", says)
+
+
 def _self_test(bundle: Bundle, engine: engines.EngineName) -> Iterator[Check]:
     """Screen the samples, which takes every part once."""
     try:
@@ -119,6 +157,7 @@ def _self_test(bundle: Bundle, engine: engines.EngineName) -> Iterator[Check]:
         screener = Screener(ensemble, "paper")
         for expected in ("normal", "pneumonia"):
             finding = screener.screen(Source(str(SAMPLES / f"{expected}.png")))
+            assert finding.y is not None  # no early exit was asked for
             says = f"{finding.label}, y {finding.y:.3f}, {finding.ms.infer:.0f} ms to infer"
             if finding.label == expected:
                 yield Check(f"sample {expected}", "ok", f"{says}, engine {finding.engine}")

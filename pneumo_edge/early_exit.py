@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pneumo_edge.errors import BundleError
-from pneumo_edge.types import Label
+from pneumo_edge.types import Interval
 
 _UNIT = 2.0**-24
 """The relative error of one float32 operation, rounded to nearest (IEEE 754)."""
@@ -28,20 +28,6 @@ _TINY = 2.0**-120
 """Above what products that underflow can lose, flushed to zero or not."""
 
 Probabilities = NDArray[np.floating[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """Where y lies, both ends included."""
-
-    low: float
-    high: float
-
-    def label(self, threshold: float) -> Label | None:
-        """What y > threshold says of every y of the interval; None where they disagree."""
-        if self.low > threshold:
-            return "pneumonia"
-        return "normal" if self.high <= threshold else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +105,11 @@ class Fusion:
 def undecided(
     fusion: Fusion, probabilities: Probabilities, threshold: float, known: Collection[int]
 ) -> NDArray[np.bool_]:
-    """(n,): the films that need another member after those in `known`."""
+    """(n,): the films that need another member after those in `known`; every film needs one."""
     low, high = fusion.bounds(probabilities, known)
     needs: NDArray[np.bool_] = (low <= threshold) & (high > threshold)
+    if not known:
+        return np.ones_like(needs)
     return needs if len(known) < len(fusion.weights) else np.zeros_like(needs)
 
 
@@ -171,7 +159,7 @@ class Replay:
     mean_members: float
     """Members run for a film, on average."""
     ran: tuple[int, ...]
-    """How many films were decided after 0, 1, ... all members."""
+    """How many films were decided after 0, 1, ... all members; never after 0."""
     flips: int
     """Films whose early label differs from that of the whole ensemble; 0, or there is a bug."""
 

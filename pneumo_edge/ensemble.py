@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from pneumo_edge import threads as cores
 from pneumo_edge.bundle import Bundle
+from pneumo_edge.early_exit import Fusion
 from pneumo_edge.engines import Backbone, Engine
 from pneumo_edge.errors import BundleError
-from pneumo_edge.types import InputTensor, MemberScore
+from pneumo_edge.types import InputTensor, Interval, Label, MemberScore
 
 _FUSION_TOLERANCE = 1e-4
 """How far the head's fusion may stray from the manifest's weights; both are float32 of one fit."""
 
+Pixels = np.ndarray[tuple[int, ...], np.dtype[np.int8]]
+
 
 @dataclass(frozen=True, slots=True)
 class Votes:
-    """What the ensemble says of one tensor, before any threshold."""
+    """What the whole ensemble says of one tensor, before any threshold."""
 
     members: tuple[MemberScore, ...]
     """In the order in which they were run."""
@@ -29,22 +36,49 @@ class Votes:
     """The fusion's value."""
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the ensemble says of one tensor at one threshold."""
+
+    label: Label
+    """pneumonia where y > threshold; the same with early exit as without."""
+
+    members: tuple[MemberScore, ...]
+    """Those that were run, in that order."""
+
+    y: float | None
+    """None after an early exit."""
+
+    interval: Interval | None
+    """After an early exit, where y would lie; None else."""
+
+
 class Ensemble:
     """A bundle's members on one engine. Not thread-safe: make one for each thread."""
 
-    def __init__(self, bundle: Bundle, engine: Engine, threads: int) -> None:
+    def __init__(self, bundle: Bundle, engine: Engine, threads: int, side_by_side: int = 1) -> None:
         """Load the head and check it; the members follow when the first tensor comes.
+
+        Args:
+            bundle: What to run.
+            engine: What to run it on.
+            threads: For each member that runs, 1 to the cores here.
+            side_by_side: Members that run at a time; the answers are the same for any number.
 
         Raises:
             BundleError: the head cannot be loaded, or fuses by other weights than the manifest's.
+            EngineError: there are not as many cores as `threads`, or it is below 1.
         """
         self.bundle = bundle
         self.engine = engine
-        self._threads = threads
+        self._threads = cores.checked(threads)
+        self._side_by_side = min(side_by_side, len(bundle.manifest.members))
         self._files = {member.name: member.file for member in bundle.manifest.members}
         self._backbones: dict[str, Future[Backbone]] = {}
         head = bundle.manifest.head
-        self._head = engine.head(bundle.model(head), str(bundle.path / head))
+        self._head_name = str(bundle.path / head)
+        self._head = engine.head(bundle.model(head), self._head_name)
+        self._head_lock = threading.Lock()
         self._check_fusion()
 
     def load(self) -> None:
@@ -52,6 +86,7 @@ class Ensemble:
 
         Raises:
             BundleError: one of them cannot be loaded.
+            EngineError: the engine cannot run one of them here.
         """
         self._start()
         for backbone in self._backbones.values():
@@ -63,10 +98,10 @@ class Ensemble:
         The engine holds the interpreter lock while it packs weights and releases it while it runs:
         so the next member is loaded while the one before runs.
         """
-        if not self._backbones:
+        lacking = [n for n in self.bundle.manifest.evaluation_order if n not in self._backbones]
+        if lacking:
             pool = ThreadPoolExecutor(1)
-            order = self.bundle.manifest.evaluation_order
-            self._backbones = {name: pool.submit(self._backbone, name) for name in order}
+            self._backbones |= {name: pool.submit(self._backbone, name) for name in lacking}
             pool.shutdown(wait=False)
 
     def _backbone(self, name: str) -> Backbone:
@@ -79,26 +114,90 @@ class Ensemble:
 
         Raises:
             BundleError: a member cannot be loaded, or a member or the fusion yields a value that is not finite.
+            EngineError: the engine failed.
         """
         self._start()
-        pixels = (tensor.pixels ^ 0x80).view(np.int8)  # uint8 minus 128
-        scores = tuple(self._vote(name, pixels) for name in self.bundle.manifest.evaluation_order)
+        pixels = _signed(tensor)
+        order = self.bundle.manifest.evaluation_order
+        if self._side_by_side > 1:
+            scores = tuple(self._pool.map(lambda name: self._vote(name, pixels), order))
+        else:
+            scores = tuple(self._vote(name, pixels) for name in order)
+        return Votes(scores, self._whole(scores))
+
+    def decide(
+        self,
+        tensor: InputTensor,
+        threshold: float,
+        early_exit: bool = False,
+        order: Sequence[str] | None = None,
+    ) -> Decision:
+        """Label a tensor, with all members or with those that decide it.
+
+        Args:
+            tensor: What to score.
+            threshold: What y is compared with.
+            early_exit: Stop as soon as no other member can change the label. A member that was never
+                needed is never loaded.
+            order: All members' names, the first to be run first; None for the manifest's order.
+
+        Raises:
+            BundleError: as `score`; with early exit also where the head's fusion is not linear.
+            EngineError: the engine failed.
+        """
+        if not early_exit:
+            votes = self.score(tensor)
+            label: Label = "pneumonia" if votes.y > threshold else "normal"
+            return Decision(label, votes.members, votes.y, None)
+        pixels = _signed(tensor)
+        columns = list(self._files)
+        scores: list[MemberScore] = []
+        known: dict[int, float] = {}
+        for name in order or self.bundle.manifest.evaluation_order:
+            scores.append(self._vote(name, pixels))
+            known[columns.index(name)] = scores[-1].probability
+            interval = self.fusion.interval(known)
+            decided = interval.label(threshold)
+            if decided is not None and len(known) < len(columns):
+                return Decision(decided, tuple(scores), None, interval)
+        y = self._whole(scores)
+        return Decision("pneumonia" if y > threshold else "normal", tuple(scores), y, None)
+
+    @cached_property
+    def fusion(self) -> Fusion:
+        """The head's fusion, as early exit needs to know it.
+
+        Raises:
+            BundleError: it is not linear.
+        """
+        return Fusion.probe(self._fuse, len(self._files), self._head_name)
+
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self._side_by_side)
+
+    def _vote(self, name: str, pixels: Pixels) -> MemberScore:
+        if name not in self._backbones:
+            backbone: Future[Backbone] = Future()
+            backbone.set_result(self._backbone(name))
+            self._backbones[name] = backbone
+        member = self._backbones[name].result()
+        start = time.perf_counter()
+        features = member.features(pixels)
+        with self._head_lock:
+            logit, probability = self._head.classify(name, features)
+        ms = (time.perf_counter() - start) * 1e3
+        self._check_finite(name, logit, probability)
+        # A vector unit's sigmoid may be off by its last digit, and early exit relies on [0, 1].
+        return MemberScore(name, min(max(probability, 0.0), 1.0), logit, ms)
+
+    def _whole(self, scores: Sequence[MemberScore]) -> float:
         by_name = {score.name: score.probability for score in scores}
         y = self._fuse([by_name[name] for name in self._files])
         self._check_finite("the fusion", y)
-        return Votes(scores, y)
+        return y
 
-    def _vote(
-        self, name: str, pixels: np.ndarray[tuple[int, ...], np.dtype[np.int8]]
-    ) -> MemberScore:
-        backbone = self._backbones[name].result()
-        start = time.perf_counter()
-        logit, probability = self._head.classify(name, backbone.features(pixels))
-        ms = (time.perf_counter() - start) * 1e3
-        self._check_finite(name, logit, probability)
-        return MemberScore(name, probability, logit, ms)
-
-    def _fuse(self, probabilities: list[float]) -> float:
+    def _fuse(self, probabilities: Sequence[float]) -> float:
         return self._head.fuse(np.array([probabilities], np.float32))
 
     def _check_finite(self, part: str, *values: float) -> None:
@@ -109,7 +208,7 @@ class Ensemble:
             )
 
     def _check_fusion(self) -> None:
-        """The manifest's weights are what people read and what bounds y; the head's are what runs."""
+        """The manifest's weights are what people read; the head's are what runs and what bounds y."""
         manifest = self.bundle.manifest
         bias = self._fuse([0.0] * len(self._files))
         pairs = [("bias", bias, manifest.bias)]
@@ -123,3 +222,8 @@ class Ensemble:
                     f" the manifest says {said:.5f}",
                     "pack it again with pneumo-edge convert",
                 )
+
+
+def _signed(tensor: InputTensor) -> Pixels:
+    """The backbones' input: uint8 minus 128."""
+    return (tensor.pixels ^ 0x80).view(np.int8)

@@ -24,6 +24,13 @@ class TimesRecord(msgspec.Struct, frozen=True):
     total: float
 
 
+class IntervalRecord(msgspec.Struct, frozen=True):
+    """Where y would lie; not rounded."""
+
+    low: float
+    high: float
+
+
 class ErrorRecord(msgspec.Struct, frozen=True):
     """Why there is no finding."""
 
@@ -32,11 +39,12 @@ class ErrorRecord(msgspec.Struct, frozen=True):
 
 
 class Record(msgspec.Struct, frozen=True):
-    """A finding, or an error with every other field but `file` null."""
+    """A finding with y or, after an early exit, an interval; or an error with all else but `file` null."""
 
     file: str
     label: str | None = None
     y: float | None = None
+    interval: IntervalRecord | None = None
     threshold: float | None = None
     operating_point: str | None = None
     members: list[MemberRecord] | None = None
@@ -51,11 +59,12 @@ def record(outcome: Finding | Refusal) -> Record:
     if isinstance(outcome, Refusal):
         error = ErrorRecord(encodable(outcome.what), encodable(outcome.remedy))
         return Record(encodable(outcome.file), error=error)
-    ms = outcome.ms
+    ms, interval = outcome.ms, outcome.interval
     return Record(
         file=encodable(outcome.file),
         label=outcome.label,
         y=outcome.y,
+        interval=None if interval is None else IntervalRecord(interval.low, interval.high),
         threshold=outcome.threshold,
         operating_point=outcome.operating_point,
         members=[

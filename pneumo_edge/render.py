@@ -49,17 +49,18 @@ def card(finding: Finding, look: Glyphs) -> str:
     lines = [
         f"{printable(finding.file)}",
         "",
-        f"  {verdict}  y = {finding.y:.3f}, {side} {threshold}",
+        f"  {verdict}  y {_y(finding, 'between {:.3f} and {:.3f}', '= {:.3f}')}, {side} {threshold}",
         "",
-        f"  {'fused y':<{_NAME}}  {_scale(finding, look)}  {finding.y:6.3f}",
+        f"  {'fused y':<{_NAME}}  {_scale(finding, look)}  {_y(finding, '{:6.3f} to {:.3f}', '{:6.3f}')}",
     ]
     for member in finding.members:
         filled = round(member.probability * WIDTH)
         bar = look.full * filled + look.empty * (WIDTH - filled)
         lines.append(f"  {member.name:<{_NAME}}  {bar}  {member.probability:6.3f}")
+    early = ", and the others could not change the label" if finding.interval else ""
     lines += [
         "",
-        f"  {_votes(finding)} of {len(finding.members)} members vote pneumonia",
+        f"  {_votes(finding)} of {len(finding.members)} members vote pneumonia{early}",
         f"  {finding.ms.total:.0f} ms, engine {finding.engine}, bundle {finding.bundle}",
     ]
     return "\n".join(lines)
@@ -70,7 +71,8 @@ def row(finding: Finding) -> str:
     votes = _votes(finding)
     verdict = paint(f"{finding.label.upper():<9}", finding.label)
     return (
-        f"{verdict}  y {finding.y:6.3f}  votes {votes}/{len(finding.members)}"
+        f"{verdict}  y {_y(finding, '{:6.3f} to {:6.3f}', '{:6.3f}')}"
+        f"  votes {votes}/{len(finding.members)}"
         f"  {printable(finding.file)}"
     )
 
@@ -105,6 +107,11 @@ def error_text(message: str) -> str:
     return f"error: {printable(message)}"
 
 
+def warning_text(message: str) -> str:
+    """One line of what went wrong and was got round."""
+    return f"warning: {printable(message)}"
+
+
 def paint(text: str, label: str, reverse: bool = False) -> str:
     """In the label's colour."""
     return _coloured(text, _COLOURS[label], reverse)
@@ -124,11 +131,26 @@ def printable(text: str) -> str:
     )
 
 
+def _y(finding: Finding, interval: str, value: str) -> str:
+    """Y in the second form, or where it would lie in the first."""
+    if finding.interval is not None:
+        return interval.format(finding.interval.low, finding.interval.high)
+    return value.format(finding.y)
+
+
 def _scale(finding: Finding, look: Glyphs) -> str:
-    """Y on a line from 0 to 1, with the threshold as a bar; y beyond the ends sits on the end."""
+    """Y on a line from 0 to 1, with the threshold as a bar; y beyond the ends sits on the end.
+
+    Of an interval, every cell is marked; the threshold's own stays a bar.
+    """
     cells = [look.line] * WIDTH
-    cells[_cell(finding.threshold)] = "|"
-    cells[_cell(finding.y)] = paint(look.mark, finding.label)
+    span = finding.interval
+    low, high = (span.low, span.high) if span else (finding.y or 0.0, finding.y or 0.0)
+    marks = range(_cell(low), _cell(high) + 1)
+    for cell in marks:
+        cells[cell] = paint(look.mark, finding.label)
+    if len(marks) > 1 or _cell(finding.threshold) not in marks:
+        cells[_cell(finding.threshold)] = "|"
     return "".join(cells)
 
 

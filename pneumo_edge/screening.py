@@ -3,22 +3,71 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
+from pneumo_edge.bundle import Bundle
 from pneumo_edge.decode import decode
-from pneumo_edge.ensemble import Ensemble
+from pneumo_edge.engines import Engine
+from pneumo_edge.ensemble import Decision
 from pneumo_edge.errors import BadRadiographError
 from pneumo_edge.prepare import prepare
 from pneumo_edge.sources import Source
-from pneumo_edge.types import Finding, Refusal, Timings
+from pneumo_edge.types import Finding, InputTensor, Refusal, Timings
+
+
+class Decider(Protocol):
+    """An ensemble, or what stands in for one."""
+
+    @property
+    def bundle(self) -> Bundle: ...
+
+    @property
+    def engine(self) -> Engine:
+        """The one that ran last."""
+
+    def decide(
+        self, tensor: InputTensor, threshold: float, early_exit: bool, order: Sequence[str] | None
+    ) -> Decision:
+        """As `Ensemble.decide`."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A film that only has to be scored."""
+
+    file: str
+    tensor: InputTensor
+    decode_ms: float
+    """To read and decode it."""
+    prepare_ms: float
+
+
+def ready(source: Source) -> Prepared:
+    """Read, decode and prepare.
+
+    Raises:
+        BadRadiographError: the source cannot be read as a radiograph.
+    """
+    start = time.perf_counter()
+    film = decode(source.read(), source.name)
+    decoded = time.perf_counter()
+    tensor = prepare(film)
+    end = time.perf_counter()
+    return Prepared(source.name, tensor, (decoded - start) * 1e3, (end - decoded) * 1e3)
 
 
 @dataclass(frozen=True, slots=True)
 class Screener:
-    """An ensemble at one operating point."""
+    """An ensemble at one operating point. As little thread-safe as its ensemble."""
 
-    ensemble: Ensemble
+    ensemble: Decider
     operating_point: str
+    early_exit: bool = False
+    """Stop at the member that decides the label."""
+    order: tuple[str, ...] | None = None
+    """In which early exit runs the members; None for the manifest's order."""
 
     def screen(self, source: Source) -> Finding:
         """Read, decode, prepare, score and compare with the threshold.
@@ -26,30 +75,37 @@ class Screener:
         Raises:
             BadRadiographError: the source cannot be read as a radiograph.
             BundleError: the bundle's models answer nonsense, or lack the operating point.
+            EngineError: the engine failed.
+        """
+        return self.finish(ready(source))
+
+    def finish(self, film: Prepared) -> Finding:
+        """Score and compare with the threshold.
+
+        Raises:
+            BundleError: as `screen`.
+            EngineError: the engine failed.
         """
         threshold = self.ensemble.bundle.threshold(self.operating_point)
         start = time.perf_counter()
-        film = decode(source.read(), source.name)
-        decoded = time.perf_counter()
-        tensor = prepare(film)
-        prepared = time.perf_counter()
-        votes = self.ensemble.score(tensor)
-        end = time.perf_counter()
+        decision = self.ensemble.decide(film.tensor, threshold, self.early_exit, self.order)
+        infer_ms = (time.perf_counter() - start) * 1e3
         return Finding(
-            file=source.name,
-            label="pneumonia" if votes.y > threshold else "normal",
-            y=votes.y,
+            file=film.file,
+            label=decision.label,
+            y=decision.y,
             threshold=threshold,
             operating_point=self.operating_point,
-            members=votes.members,
+            members=decision.members,
             ms=Timings(
-                decode=(decoded - start) * 1e3,
-                prepare=(prepared - decoded) * 1e3,
-                infer=(end - prepared) * 1e3,
-                total=(end - start) * 1e3,
+                decode=film.decode_ms,
+                prepare=film.prepare_ms,
+                infer=infer_ms,
+                total=film.decode_ms + film.prepare_ms + infer_ms,
             ),
             engine=self.ensemble.engine.name,
             bundle=self.ensemble.bundle.id,
+            interval=decision.interval,
         )
 
     def outcome(self, source: Source) -> Finding | Refusal:

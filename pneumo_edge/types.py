@@ -84,6 +84,20 @@ class Timings:
 
 
 @dataclass(frozen=True, slots=True)
+class Interval:
+    """Where y lies, both ends included."""
+
+    low: float
+    high: float
+
+    def label(self, threshold: float) -> Label | None:
+        """What y > threshold says of every y of the interval; None where they disagree."""
+        if self.low > threshold:
+            return "pneumonia"
+        return "normal" if self.high <= threshold else None
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """What the ensemble says of one radiograph. A screening aid's output, not a diagnosis."""
 
@@ -93,8 +107,8 @@ class Finding:
     label: Label
     """pneumonia where y > threshold, else normal."""
 
-    y: float
-    """a1 x1 + a2 x2 + a3 x3 + a4 x4 + b; near [0, 1], not bounded by it (paper, fusion)."""
+    y: float | None
+    """a1 x1 + a2 x2 + a3 x3 + a4 x4 + b; near [0, 1], not bounded by it (paper, fusion). None after an early exit."""
 
     threshold: float
     """What y was compared with."""
@@ -103,14 +117,17 @@ class Finding:
     """The name under which the bundle carries the threshold: paper, balanced or screening."""
 
     members: tuple[MemberScore, ...]
-    """In the order in which they were run."""
+    """Those that were run, in that order: all, unless the ensemble exited early."""
 
     ms: Timings
     engine: str
-    """The engine that ran the members: cpu or tflite-runtime."""
+    """The engine that ran the members: cpu, gpu, tflite-runtime or openvino."""
 
     bundle: str
     """The bundle's id."""
+
+    interval: Interval | None = None
+    """After an early exit: where y would lie, all of it on the label's side of the threshold."""
 
 
 @dataclass(frozen=True, slots=True)

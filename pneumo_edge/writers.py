@@ -100,14 +100,15 @@ class CsvWriter:
         self._owned = owned
         self._members = tuple(members)
         self._rows = csv.writer(stream)
-        head = ["file", "label", "y", "threshold", "operating_point"]
+        head = ["file", "label", "y", "y_low", "y_high", "threshold", "operating_point"]
         votes = [f"{name}_{field}" for name in members for field in ("probability", "ms")]
         times = ["decode_ms", "prepare_ms", "infer_ms", "total_ms"]
         self._put([*head, *votes, *times, "engine", "bundle", "error_what", "error_remedy"])
 
     def write(self, outcome: Outcome) -> None:
         out = record(outcome)
-        head = [out.file, out.label, out.y, out.threshold, out.operating_point]
+        span = [out.interval.low, out.interval.high] if out.interval else [None] * 2
+        head = [out.file, out.label, out.y, *span, out.threshold, out.operating_point]
         members = {member.name: member for member in out.members or ()}
         votes: list[Any] = []
         for name in self._members:

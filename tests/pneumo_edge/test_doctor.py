@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from pneumo_edge.cpu_features import processor
-from pneumo_edge.doctor import SAMPLES, examine
+from pneumo_edge.doctor import examine
+from pneumo_edge.measure import SAMPLES
 from pneumo_edge.sources import Source
 
 Cli = Callable[..., Any]

@@ -1,0 +1,119 @@
+"""The engine on the graphics card: LiteRT's WebGPU accelerator, over Vulkan, Metal or Direct3D 12."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pneumo_edge import native_stderr, tflite_file
+from pneumo_edge.engines import choose
+from pneumo_edge.errors import EngineError
+from pneumo_edge.interpreter_engine import Contract, InterpreterEngine
+
+_REMEDY = "update the graphics driver, or use --engine cpu"
+
+
+class GpuEngine:
+    """Members on the graphics card, the head on the processor, where its few operations cost less."""
+
+    name = "gpu"
+
+    def __init__(self) -> None:
+        from ai_edge_litert import compiled_model
+
+        self._api: Any = compiled_model
+        self._environment: Any = None
+        self._processor = choose("cpu")
+        assert isinstance(self._processor, InterpreterEngine)
+        self.head = self._processor.head
+        self._backbones: list[_Backbone] = []
+        atexit.register(self._close)
+
+    def backbone(self, model: Path | bytes, label: str, threads: int) -> _Backbone:  # noqa: ARG002
+        """Load one member; the card needs none of the processor's threads.
+
+        Raises:
+            BundleError: it is no such model.
+            EngineError: there is no graphics card that takes the whole of it.
+        """
+        contract = self._processor.contract(model, label)
+        data = model if isinstance(model, bytes) else model.read_bytes()
+        data = tflite_file.pooled_strides(data)
+        with native_stderr.captured(everything=True) as complaint:
+            try:
+                compiled = self._compile(data)
+            except (RuntimeError, ValueError) as err:
+                raise EngineError(*_failure(label, err, complaint())) from None
+        if not compiled.is_fully_accelerated():
+            raise EngineError(f"the engine gpu takes only a part of {label}", "use --engine cpu")
+        backbone = _Backbone(compiled, contract, label)
+        self._backbones.append(backbone)
+        return backbone
+
+    def _compile(self, data: bytes) -> Any:
+        api = self._api
+        # Vulkan's loader for Wayland complains without one, and some drivers give up.
+        if os.name == "posix":
+            os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
+        if self._environment is None:
+            folder = str(Path(api.__file__).parent)
+            self._environment = api.Environment.create(
+                options=api.EnvironmentOptions(runtime_path=folder)
+            )
+        return api.CompiledModel.from_buffer(
+            data, api.HardwareAccelerator.GPU, environment=self._environment
+        )
+
+    def _close(self) -> None:
+        """Let go of the card before Python ends: LiteRT says so on standard error."""
+        with native_stderr.captured(everything=True):
+            for backbone in self._backbones:
+                backbone.close()
+            if self._environment is not None:
+                self._environment.close()
+
+
+class _Backbone:
+    """int8 in, int8 features out, through buffers that the card shares."""
+
+    def __init__(self, compiled: Any, contract: Contract, label: str) -> None:
+        self._compiled = compiled
+        self._contract = contract
+        self._label = label
+        with native_stderr.captured(everything=True):
+            self._inputs = compiled.create_input_buffers(0)
+            self._outputs = compiled.create_output_buffers(0)
+
+    def features(self, pixels: NDArray[np.int8]) -> NDArray[np.float32]:
+        shape = self._contract.shape
+        dtype = np.int8 if self._contract.quantized else np.float32
+        try:
+            self._inputs[0].write(pixels)
+            self._compiled.run_by_index(0, self._inputs, self._outputs)
+            features = self._outputs[0].read(int(np.prod(shape)), dtype)
+        except (RuntimeError, ValueError) as err:
+            raise EngineError(*_failure(self._label, err, "")) from None
+        return self._contract.dequantize(features.reshape(shape))
+
+    def close(self) -> None:
+        for buffer in (*self._inputs, *self._outputs):
+            buffer.destroy()
+        self._compiled.close()
+
+
+def _failure(label: str, err: Exception, complaint: str) -> tuple[str, str]:
+    """What and remedy; the reason stands in what the libraries printed, and not in the exception."""
+    if "No adapters found" in complaint:
+        return (
+            "the engine gpu finds no graphics card with a Vulkan, Metal or Direct3D 12 driver",
+            "install the card's driver (on Linux its Vulkan ICD and libvulkan1), or use --engine cpu",
+        )
+    lines = [line for line in str(err).splitlines() if "[" not in line] or str(err).splitlines()
+    reason = " ".join(lines[:1]).strip() or type(err).__name__
+    return f"the engine gpu failed on {label} ({reason})", _REMEDY

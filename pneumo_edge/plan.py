@@ -1,0 +1,122 @@
+"""How one run of `infer` uses the machine: which engine, how many cores where, members in which order."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pneumo_edge import choice, engines, render, threads
+from pneumo_edge.bundle import Bundle
+from pneumo_edge.ensemble import Ensemble
+from pneumo_edge.errors import EngineError, PneumoEdgeError
+from pneumo_edge.fallback import Fallback
+from pneumo_edge.screening import Decider
+
+MEASURE_FROM = 1000
+"""Films from which `auto` measures where nothing was measured: below, measuring takes longer than it saves."""
+
+LANES_FROM = 32
+"""Films from which several are scored at a time: below, loading the members again takes longer than it saves."""
+
+MAX_LANES = 4
+"""Each holds the members' weights once more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to open."""
+
+    engine: engines.EngineName
+    lanes: int
+    """Films scored at a time, each by an ensemble of its own."""
+    threads: int
+    """Of each member that runs."""
+    side_by_side: int
+    """Members of a film that run at a time."""
+    order: tuple[str, ...] | None
+    """Of early exit; None for the manifest's."""
+    fallback: engines.EngineName | None
+    """What to go on with when the engine fails; None where the user named it."""
+
+
+def make(
+    bundle: Bundle,
+    engine: engines.EngineName,
+    cores: int | None,
+    films: int,
+    early_exit: str | None = None,
+) -> Plan:
+    """Decide by what was measured on this machine; measure, if that pays.
+
+    Args:
+        bundle: What to run.
+        engine: auto, or the one to take.
+        cores: That may be used; None for all.
+        films: How many there are, counted up to MEASURE_FROM.
+        early_exit: The operating point; None without early exit.
+
+    Raises:
+        MissingExtraError: no engine is installed, or not the one that was named.
+    """
+    known = choice.read(bundle)
+    if known is None and engine == "auto" and films >= MEASURE_FROM:
+        known = _measured(bundle)
+    trial = known.best(engine, films, early_exit is not None) if known else None
+    name: engines.EngineName = trial.engine if trial else engines.kind(engine).name
+    allowed = threads.checked(cores or threads.available())
+    lanes = min(allowed, MAX_LANES) if films >= LANES_FROM and name != "gpu" else 1
+    per_member, side_by_side = allowed // lanes, 1
+    if lanes == 1 and trial is not None and cores is None:
+        per_member, side_by_side = trial.threads, trial.side_by_side
+    order = trial.orders.get(early_exit) if trial and early_exit else None
+    first = engines.kind("auto").name if engine == "auto" else name
+    fallback = None if first == name else first
+    return Plan(name, lanes, per_member, side_by_side, tuple(order) if order else None, fallback)
+
+
+def _measured(bundle: Bundle) -> choice.Choice | None:
+    from pneumo_edge import measure
+
+    try:
+        found = measure.measure_all(bundle)
+        choice.write(found, bundle)
+    except PneumoEdgeError as err:  # the batch goes on without
+        _warn(str(err))
+        return None
+    return found
+
+
+def open_lanes(plan: Plan, bundle: Bundle) -> list[Decider]:
+    """Open one ensemble for each lane; each loads its members with its first film.
+
+    Raises:
+        BundleError: the head cannot be loaded, or contradicts the manifest.
+        EngineError: the engine cannot be imported, and the user named it.
+        MissingExtraError: it is not installed.
+    """
+    try:
+        engine = engines.choose(plan.engine)
+    except PneumoEdgeError as err:
+        if plan.fallback is None:
+            raise
+        engine = engines.choose(plan.fallback)
+        _fell(err, engine.name)
+    first = [Ensemble(bundle, engine, plan.threads, plan.side_by_side) for _ in range(plan.lanes)]
+    if plan.fallback is None or engine.name == plan.fallback:
+        return list(first)
+    return [Fallback(one, _second(plan, bundle, plan.fallback), _fell) for one in first]
+
+
+def _second(plan: Plan, bundle: Bundle, name: engines.EngineName) -> Callable[[], Ensemble]:
+    cores = max(1, threads.available() // plan.lanes)
+    return lambda: Ensemble(bundle, engines.choose(name), cores)
+
+
+def _fell(err: EngineError | PneumoEdgeError, name: str) -> None:
+    _warn(f"{err.what}; going on with the engine {name}")
+
+
+def _warn(message: str) -> None:
+    sys.stderr.write(render.warning_text(message) + "\n")
+    sys.stderr.flush()

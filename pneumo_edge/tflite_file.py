@@ -1,0 +1,115 @@
+"""A .tflite file, rewritten in memory for an engine that cannot take it as it is; answers stay the same."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+
+_FIRST_OUTSIDE = 2
+"""Offsets 0 and 1 say that a buffer lies inside the flatbuffer (schema.fbs, table Buffer)."""
+
+
+def has_outside_weights(data: bytes) -> bool:
+    """Whether weights lie behind the flatbuffer, as they may in files above 2 GB and in the quantizer's."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.Model.GetRootAs(data, 0)
+    buffers = (model.Buffers(index) for index in range(model.BuffersLength()))
+    return any(buffer.Offset() >= _FIRST_OUTSIDE for buffer in buffers)
+
+
+def inlined(data: bytes) -> bytes:
+    """The model with every weight inside the flatbuffer; OpenVINO reads no other."""
+    return _pack(_parse(data))
+
+
+def pooled_strides(data: bytes) -> bytes:
+    """The model with every strided 1 x 1 convolution as a pooling that strides and a convolution that does not.
+
+    A maximum over one value is that value, so nothing changes. LiteRT's WebGPU accelerator (2.1 to 2.3) takes
+    its fast path for 1 x 1 kernels whatever their stride, and answers nonsense.
+    """
+    model = _parse(data)
+    for graph in model.subgraphs:
+        operators: list[Any] = []
+        for operator in graph.operators:
+            if _is_strided_pointwise(model, graph, operator):
+                operators.append(_split_off_stride(model, graph, operator))
+            operators.append(operator)
+        graph.operators = operators
+    return _pack(model)
+
+
+def _parse(data: bytes) -> Any:
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(data, 0)
+    for buffer in model.buffers:
+        if buffer.offset >= _FIRST_OUTSIDE:
+            buffer.data = np.frombuffer(data, np.uint8, buffer.size, buffer.offset)
+            buffer.offset = buffer.size = 0
+    return model
+
+
+def _pack(model: Any) -> bytes:
+    import flatbuffers  # comes with ai-edge-litert, as the schema does
+
+    builder = flatbuffers.Builder(1 << 20)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def _is_strided_pointwise(model: Any, graph: Any, operator: Any) -> bool:
+    from ai_edge_litert import schema_py_generated as schema
+
+    code = model.operatorCodes[operator.opcodeIndex].builtinCode
+    if code != schema.BuiltinOperator.CONV_2D:
+        return False
+    options = operator.builtinOptions
+    kernel = tuple(graph.tensors[operator.inputs[1]].shape[1:3])
+    return kernel == (1, 1) and max(options.strideH, options.strideW) > 1
+
+
+def _split_off_stride(model: Any, graph: Any, convolution: Any) -> Any:
+    """The pooling that goes before a convolution, which loses its stride."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    options, source = convolution.builtinOptions, convolution.inputs[0]
+    tensor = copy.copy(graph.tensors[source])
+    _, rows, cols, _ = graph.tensors[convolution.outputs[0]].shape
+    tensor.shape = np.array([tensor.shape[0], rows, cols, tensor.shape[3]], np.int32)
+    tensor.shapeSignature, tensor.buffer = None, 0
+    tensor.name = (tensor.name or b"") + b"/strided%d" % len(graph.tensors)
+    graph.tensors.append(tensor)
+
+    pooling = schema.Pool2DOptionsT()
+    pooling.padding = schema.Padding.VALID
+    pooling.strideH, pooling.strideW = options.strideH, options.strideW
+    pooling.filterHeight = pooling.filterWidth = 1
+    operator = schema.OperatorT()
+    operator.opcodeIndex = _pooling_code(model)
+    operator.inputs = np.array([source], np.int32)
+    operator.outputs = np.array([len(graph.tensors) - 1], np.int32)
+    operator.builtinOptionsType = schema.BuiltinOptions.Pool2DOptions
+    operator.builtinOptions = pooling
+
+    options.strideH = options.strideW = 1
+    convolution.inputs = np.array([len(graph.tensors) - 1, *convolution.inputs[1:]], np.int32)
+    return operator
+
+
+def _pooling_code(model: Any) -> int:
+    """Where MAX_POOL_2D stands among the model's operator codes; put there if it does not."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    wanted = schema.BuiltinOperator.MAX_POOL_2D
+    for index, code in enumerate(model.operatorCodes):
+        if code.builtinCode == wanted:
+            return index
+    added = schema.OperatorCodeT()
+    added.builtinCode = added.deprecatedBuiltinCode = wanted
+    added.version = 2  # the first that knows int8
+    model.operatorCodes.append(added)
+    return len(model.operatorCodes) - 1
