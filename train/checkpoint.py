@@ -12,8 +12,8 @@ import keras
 import msgspec
 
 from pneumo_edge.errors import RecipeError
-from train.recipe import Recipe
-from train.run import History, Run, whole
+from train.recipe import Cosine, Recipe
+from train.run import History, Run, T, whole
 
 CHECKPOINT = "checkpoint.keras"
 HISTORY = "history.json"
@@ -22,7 +22,7 @@ HISTORY = "history.json"
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def save_model(model: Any, path: Path, history: History | None = None) -> None:
+def save_model(model: Any, path: Path, history: msgspec.Struct | None = None) -> None:
     """Write a model; where that fails, what was there before stays.
 
     Args:
@@ -48,7 +48,7 @@ def known_history(folder: Path, run: Run, recipe: Recipe, name: str) -> History 
     """
     if not (folder / HISTORY).is_file() and not (folder / CHECKPOINT).is_file():
         return None
-    history = _archived_history(folder / CHECKPOINT)
+    history = archived_history(folder / CHECKPOINT, History)
     if history is None:
         if not (folder / HISTORY).is_file():
             return None
@@ -61,15 +61,19 @@ def known_history(folder: Path, run: Run, recipe: Recipe, name: str) -> History 
     return history
 
 
-def _archived_history(checkpoint: Path) -> History | None:
-    """The history inside a checkpoint; None where there is no checkpoint, or it has none."""
+def archived_history(checkpoint: Path, kind: type[T]) -> T | None:
+    """The history inside a checkpoint; None where there is no checkpoint, or it has none.
+
+    Raises:
+        RecipeError: the file is damaged.
+    """
     if not checkpoint.is_file():
         return None
     try:
         with zipfile.ZipFile(checkpoint) as archive:
             if HISTORY not in archive.namelist():
                 return None
-            return msgspec.json.decode(archive.read(HISTORY), type=History)
+            return msgspec.json.decode(archive.read(HISTORY), type=kind)
     except (OSError, zipfile.BadZipFile, zlib.error, msgspec.DecodeError) as err:
         raise _damaged(checkpoint, err) from None
 
@@ -96,7 +100,10 @@ def load_checkpoint(checkpoint: Path) -> Any:
 def training_digest(recipe: Recipe, name: str) -> str:
     """Digest of what shapes a member's training, but not of how long it lasts.
 
-    A run may be lengthened by raising `epochs`, and other members' values do not touch it.
+    A run may be lengthened by raising `epochs`, unless its rate is a cosine over them. Other members' values
+    do not touch it, nor does pretraining, which the history tells of in `init`.
     """
-    member = msgspec.structs.replace(recipe.members[name], epochs=1)
-    return msgspec.structs.replace(recipe, members={name: member}).digest
+    member = recipe.members[name]
+    if not isinstance(member.schedule, Cosine):  # its rate falls towards the last epoch
+        member = msgspec.structs.replace(member, epochs=1)
+    return msgspec.structs.replace(recipe, members={name: member}, pretraining=None).digest

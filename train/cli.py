@@ -1,5 +1,7 @@
-"""`pneumo-edge train`: fit, fuse, evaluate, samples."""
+"""`pneumo-edge train`: fit, pretrain, fuse, evaluate, samples."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -35,6 +37,24 @@ PatientPattern = Annotated[
         "Default: the Kermany set's names; any other name is a patient of its own.",
     ),
 ]
+
+
+Precision = Annotated[
+    str, typer.Option(help="float32 or mixed_bfloat16 (3 to 9 times faster on a CPU with AMX).")
+]
+
+
+@contextmanager
+def resumable(folder: Path) -> Iterator[None]:
+    """Say after Ctrl-C what is kept, and exit as other commands do."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(
+            f"stopped; the finished epochs are kept in {folder}. To go on, give the same command again",
+            err=True,
+        )
+        raise typer.Exit(INTERRUPTED) from None
 
 
 @app.callback()
@@ -77,9 +97,7 @@ def fit(
             help="Initial weights: imagenet, none, a .npz or .h5 file, or a folder of them."
         ),
     ] = "imagenet",
-    precision: Annotated[
-        str, typer.Option(help="float32 or mixed_bfloat16 (3 to 9 times faster on a CPU with AMX).")
-    ] = "float32",
+    precision: Precision = "float32",
     patient: PatientPattern = None,
     source: Annotated[
         str | None,
@@ -105,14 +123,46 @@ def fit(
         patient,
         source,
     )
-    try:
+    with resumable(run):
         train_members(options)
-    except KeyboardInterrupt:
-        typer.echo(
-            f"stopped; the finished epochs are kept in {run}. To go on, give the same command again",
-            err=True,
-        )
-        raise typer.Exit(INTERRUPTED) from None
+
+
+@app.command()
+def pretrain(
+    films: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A folder with radiographs anywhere below it, labels not needed; may be given again. "
+            "Default: pretrain and kermany/train of the data folder."
+        ),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(help="Folder for the weights, to be named as --init of `train fit`.")
+    ] = Path("runs/pretrained"),
+    recipe: Annotated[
+        str, typer.Option(help="A recipe with pretraining: best, or a file.")
+    ] = "best",
+    member: Annotated[
+        list[str] | None,
+        typer.Option(help="Pre-train only this one; may be given again. Default: the recipe's."),
+    ] = None,
+    init: Annotated[
+        str, typer.Option(help="Folder with the ImageNet weights of ResNet50, the teacher.")
+    ] = "../shared/init",
+    precision: Precision = "float32",
+) -> None:
+    """Teach members that have no ImageNet weights what ResNet50 sees in radiographs without labels.
+
+    Stop it at any time, and the same command goes on.
+    """
+    from train.quiet import import_keras
+
+    import_keras()
+    from train.pretrain_session import PretrainOptions, pretrain_members
+
+    options = PretrainOptions(tuple(films or ()), out, recipe, tuple(member or ()), init, precision)
+    with resumable(out):
+        pretrain_members(options)
 
 
 @app.command()
@@ -147,18 +197,45 @@ def evaluate(
         typer.Option("--check", help="Fail unless the bundle's figures are those of its manifest."),
     ] = False,
     output: Annotated[
-        Path | None, typer.Option("--json", help="Write the figures to this file.")
+        Path | None,
+        typer.Option("--json", help="Write every number of the report to this file."),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Write a page with tables and pictures, one HTML file, to this file."),
     ] = None,
     patient: PatientPattern = None,
+    external: Annotated[
+        Path | None,
+        typer.Option(
+            help="Films from elsewhere, with normal/ and pneumonia/, to be measured too. "
+            "A labels.csv in it (file, patient_id, view, sex, age_years) tells groups apart."
+        ),
+    ] = None,
+    external_patient: Annotated[
+        str | None, typer.Option(help="Their patient pattern, as --patient.")
+    ] = None,
 ) -> None:
     """Measure a run or a bundle on the test split, with 95 % intervals.
 
     A data folder with normal/ and pneumonia/ at its top, and no train/, is evaluated whole: films from
-    elsewhere.
+    elsewhere. With a run, the page shows its training too.
     """
     from train.examination import EvaluationOptions, examine
 
-    examine(EvaluationOptions(data_folder(data), run, bundle, check, output, patient))
+    examine(
+        EvaluationOptions(
+            data_folder(data),
+            run,
+            bundle,
+            check,
+            output,
+            patient,
+            external,
+            external_patient,
+            report,
+        )
+    )
 
 
 app.command("samples")(samples.command)

@@ -81,6 +81,11 @@ class Dataset:
         return len(self.films)
 
 
+def kermany_folder(data: Path | None) -> Path:
+    """The data folder that was named, or the default."""
+    return data if data is not None else default_data_dir() / "kermany"
+
+
 def default_data_dir() -> Path:
     """Where the shared data set lies: `PNEUMO_EDGE_DATA`, or ../shared/data beside the checkout."""
     return Path(os.environ.get("PNEUMO_EDGE_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -203,21 +208,26 @@ def _differ(one: Path, other: Path) -> bool:
         return True  # `load` lists it
 
 
-def load(films: Sequence[Film], progress: Callable[[int], None] | None = None) -> Dataset:
-    """Decode and prepare every film.
+def read_tensors(
+    paths: Sequence[Path], progress: Callable[[int], None] | None = None
+) -> tuple[tuple[int, ...], NDArray[np.uint8], tuple[tuple[Path, str], ...]]:
+    """Decode and prepare files.
 
     Args:
-        films: What to read; unreadable ones are skipped and listed.
-        progress: Called with 1 after every film.
+        paths: What to read; unreadable ones are skipped and listed.
+        progress: Called with 1 after every file.
+
+    Returns:
+        Indices of those that were read, their tensors (n, 150, 150, 1), and the skipped ones with what
+        was wrong.
 
     Raises:
-        DatasetError: more than 3 % cannot be read, or one image stands under two labels.
+        DatasetError: more than 3 % cannot be read.
     """
-    refuse_contradictions(films)
 
-    def one(film: Film) -> NDArray[np.uint8] | str:
+    def one(path: Path) -> NDArray[np.uint8] | str:
         try:
-            return np.asarray(prepare(decode_file(film.path)).pixels[0])
+            return np.asarray(prepare(decode_file(path)).pixels[0])
         except PneumoEdgeError as err:
             return err.what
         finally:
@@ -225,16 +235,27 @@ def load(films: Sequence[Film], progress: Callable[[int], None] | None = None) -
                 progress(1)
 
     with ThreadPoolExecutor() as pool:  # the decoders release the interpreter lock
-        results = list(pool.map(one, films))
-    skipped = tuple((f.path, r) for f, r in zip(films, results, strict=True) if isinstance(r, str))
-    if len(skipped) > MAX_UNREADABLE * len(films):
+        results = list(pool.map(one, paths))
+    skipped = tuple((p, r) for p, r in zip(paths, results, strict=True) if isinstance(r, str))
+    if len(skipped) > MAX_UNREADABLE * len(paths):
         raise DatasetError(
-            f"{len(skipped)} of {len(films)} films cannot be read, the first: {skipped[0][1]}",
+            f"{len(skipped)} of {len(paths)} films cannot be read, the first: {skipped[0][1]}",
             f"repair or remove them; up to {MAX_UNREADABLE:.0%} are skipped",
         )
-    kept = [(f, r) for f, r in zip(films, results, strict=True) if not isinstance(r, str)]
+    kept = [(i, r) for i, r in enumerate(results) if not isinstance(r, str)]
     tensors = np.stack([r for _, r in kept]) if kept else np.empty((0, SIDE, SIDE, 1), np.uint8)
-    return Dataset(tuple(f for f, _ in kept), tensors, skipped)
+    return tuple(i for i, _ in kept), tensors, skipped
+
+
+def load(films: Sequence[Film], progress: Callable[[int], None] | None = None) -> Dataset:
+    """Decode and prepare every film; see `read_tensors`.
+
+    Raises:
+        DatasetError: more than 3 % cannot be read, or one image stands under two labels.
+    """
+    refuse_contradictions(films)
+    kept, tensors, skipped = read_tensors([film.path for film in films], progress)
+    return Dataset(tuple(films[i] for i in kept), tensors, skipped)
 
 
 def training_films(data: Path, pattern: str = KERMANY) -> tuple[Film, ...]:

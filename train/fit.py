@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
@@ -29,7 +27,7 @@ from train.dataset import Dataset
 from train.members import build_member, freeze
 from train.recipe import BASELINE, MemberRecipe, Recipe
 from train.run import ALL, Epoch, History, Predictions, Run
-from train.schedule import rate
+from train.watch import DIVERGED, Progress, Watch
 from train.weights import initialise
 
 MODEL = "model.keras"
@@ -48,22 +46,6 @@ class Job:
     """imagenet, none, or a file or folder of weights."""
     precision: str = "float32"
     """A Keras dtype policy to train in: float32 or mixed_bfloat16."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Where training stands, for whoever shows it."""
-
-    member: str
-    fold: str
-    epoch: int
-    """From 1."""
-    epochs: int
-    batch: int
-    """From 1."""
-    batches: int
-    loss: float
-    """Mean of the epoch so far."""
 
 
 def split_fold(dataset: Dataset, held_out: list[str]) -> tuple[Dataset, Dataset]:
@@ -118,8 +100,8 @@ def compile_member(model: Any, recipe: Recipe, member: MemberRecipe) -> None:
     )
 
 
-class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no type stubs
-    """Sets the rate, records each epoch, checkpoints it, and stops where the loss is no number."""
+class _Fitting(Watch):
+    """Records and checkpoints each epoch of a member's training."""
 
     def __init__(
         self,
@@ -130,50 +112,26 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no typ
         monitor: Dataset,
         report: Callable[[Progress], None],
     ) -> None:
-        super().__init__()
+        self.history = history
+        super().__init__(
+            history.member, history.fold, recipe.members[history.member], batches, report
+        )
         self._run = run
         self._folder = run.member(history.member, history.fold)
-        self.history = history
         self._seed = recipe.seed
-        self._recipe = recipe.members[history.member]
-        self._epochs = self._recipe.epochs
-        self._batches = batches
         self._monitor = monitor
-        self._report = report
-        self._epoch = len(history.epochs)
-        self._started = 0.0
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002  # Keras' signature
-        """Draw the epoch's films and dropout's seeds, and start its clock."""
-        self._batches.begin_epoch(epoch + 1)
+    def _losses(self) -> list[float]:
+        return [past.val_loss for past in self.history.epochs]
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Draw dropout's seeds too."""
+        super().on_epoch_begin(epoch, logs)
         _seed_dropout(self.model, self._seed, epoch + 1)
-        self._epoch = epoch
-        self._started = time.monotonic()
-
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002  # as above
-        """Set this step's learning rate."""
-        step = self._epoch * self.params["steps"] + batch
-        losses = [past.val_loss for past in self.history.epochs]
-        self.model.optimizer.learning_rate = rate(self._recipe, losses, step)
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Report, and refuse to go on from a loss that is no number."""
-        loss = float(logs["loss"])
-        if not math.isfinite(loss):
-            raise RecipeError(
-                f"loss is {loss} in epoch {self._epoch + 1}, batch {batch + 1} of {self.history.member}",
-                _DIVERGED,
-            )
-        name, fold = self.history.member, self.history.fold
-        self._report(
-            Progress(
-                name, fold, self._epoch + 1, self._epochs, batch + 1, self.params["steps"], loss
-            )
-        )
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Record the epoch and checkpoint it."""
-        seconds = time.monotonic() - self._started
+        seconds = self.seconds()
         swap = self.model.optimizer.use_ema
         if swap:
             swap_average(self.model)
@@ -184,7 +142,7 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no typ
         if not np.isfinite(p).all():  # the epoch's last step can spoil the weights after its loss
             raise RecipeError(
                 f"{self.history.member} gives probabilities that are no numbers after epoch {epoch + 1}",
-                _DIVERGED,
+                DIVERGED,
             )
         past = Epoch(
             epoch=epoch + 1,
@@ -199,9 +157,6 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no typ
         self.history.epochs.append(past)
         save_model(self.model, self._folder / CHECKPOINT, self.history)
         self._run.write(str(self._folder.relative_to(self._run.folder) / HISTORY), self.history)
-
-
-_DIVERGED = "lower the learning rate in a recipe of your own, and name a new run folder with --run"
 
 
 def _seed_dropout(model: Any, seed: int, epoch: int) -> None:
@@ -284,7 +239,7 @@ def fit_member(
     batches = Batches(seen, recipe)
     if done_epochs < epochs:
         monitor = monitored(held_out, recipe.monitor_images, recipe.seed)
-        watch = Watch(run, history, recipe, batches, monitor, report)
+        watch = _Fitting(run, history, recipe, batches, monitor, report)
         model.fit(
             batches,
             epochs=epochs,

@@ -36,6 +36,12 @@ class Constant(Struct, frozen=True, tag="constant", tag_field="kind"):
     warmup_steps: Annotated[int, msgspec.Meta(ge=0)]
 
 
+class Cosine(Struct, frozen=True, tag="cosine", tag_field="kind"):
+    """Ramp up, then fall along half a cosine to nothing at the last epoch's end, which is part of the recipe."""
+
+    warmup_steps: Annotated[int, msgspec.Meta(ge=0)]
+
+
 class MemberRecipe(Struct, frozen=True):
     """How one member is trained."""
 
@@ -43,7 +49,7 @@ class MemberRecipe(Struct, frozen=True):
     epochs: Count
     frozen_layers: Annotated[int, msgspec.Meta(ge=0)]
     """The first layers of the convolution base, counted as Keras lists them, its input layer included."""
-    schedule: Plateau | Constant
+    schedule: Plateau | Constant | Cosine
     strides: Literal["v1", "v1.5"] = "v1"
     """ResNet50 only: a stage halves its map in its first 1x1 convolution (Keras) or in its 3x3 one."""
 
@@ -67,6 +73,27 @@ class Augmentation(Struct, frozen=True):
     """0.2 raises grey levels to a power of 0.8 to 1.25."""
     erase: Fraction = 0.0
     """Probability that one rectangle of 2 to 15 % of the film is filled with its mean."""
+
+
+class Pretraining(Struct, frozen=True):
+    """How a member learns from unlabelled films before it is fitted; see `train.pretrain`."""
+
+    batch_size: Count
+    images_per_epoch: Annotated[int, msgspec.Meta(ge=2)]
+    """Drawn evenly from the folders of films."""
+    monitor_images: Annotated[int, msgspec.Meta(ge=2)]
+    """Films that are held out, to measure how much of the teacher is explained."""
+    weight_decay: Annotated[float, msgspec.Meta(ge=0)]
+    members: dict[str, MemberRecipe]
+    """By name; its frozen layers are those that initial weights fill, and stay as they are."""
+
+    def __post_init__(self) -> None:
+        for name, member in self.members.items():
+            if name not in MEMBER_NAMES or isinstance(member.schedule, Plateau):
+                raise ValueError(
+                    f"pretraining of {name} by a {type(member.schedule).__name__.lower()} schedule: "
+                    f"members are {MEMBER_NAMES}, schedules constant or cosine"
+                )
 
 
 class Recipe(Struct, frozen=True):
@@ -94,6 +121,8 @@ class Recipe(Struct, frozen=True):
     augmentation: Augmentation
     members: dict[str, MemberRecipe]
     """By name; `cnn` is the baseline."""
+    pretraining: Pretraining | None = None
+    """What `train pretrain` does; null where the recipe has none."""
 
     def __post_init__(self) -> None:
         unknown = set(self.members) - {*MEMBER_NAMES, BASELINE}
@@ -102,8 +131,19 @@ class Recipe(Struct, frozen=True):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the recipe's canonical JSON."""
-        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()
+        """SHA-256 of the recipe's canonical JSON.
+
+        A field of `_LATER` counts only where it is set: runs that were started before it keep their digest.
+        """
+        values = msgspec.to_builtins(self, order="deterministic")
+        for field in _LATER:
+            if getattr(self, field) == _DEFAULTS[field]:
+                del values[field]
+        return hashlib.sha256(msgspec.json.encode(values)).hexdigest()
+
+
+_LATER = ("pretraining",)
+_DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(Recipe)}
 
 
 def names() -> tuple[str, ...]:

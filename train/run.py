@@ -19,6 +19,10 @@ ALL = "all"
 """The fold that holds nothing out: the model trained on every film."""
 
 
+PARTIAL = ".partial."
+"""In the name of a file that is not whole yet; a kill may leave one behind."""
+
+
 class Epoch(Struct, frozen=True):
     """One epoch of training."""
 
@@ -160,12 +164,13 @@ def whole(path: Path) -> Iterator[Path]:
     """Write a file of a run whole or not at all: where that fails, what was there before stays.
 
     Yields:
-        A path beside it, of the same suffix, that is renamed to `path` at the end.
+        A path beside it, of the same suffixes, that is renamed to `path` at the end.
 
     Raises:
         RecipeError: the disk is full or the folder cannot be written.
     """
-    partial = path.with_name(f"{path.stem}.partial{path.suffix}")
+    stem, _, suffixes = path.name.partition(".")
+    partial = path.with_name(f"{stem}{PARTIAL}{suffixes}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial

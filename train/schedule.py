@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-from train.recipe import Constant, MemberRecipe, Plateau
+from train.recipe import Constant, Cosine, MemberRecipe, Plateau
 
 MIN_DELTA = 1e-4
 """A loss must fall by more than this to count as better; the default of Keras' ReduceLROnPlateau."""
@@ -33,16 +34,22 @@ def plateau_rate(start: float, plateau: Plateau, losses: Sequence[float]) -> flo
     return rate
 
 
-def rate(member: MemberRecipe, losses: Sequence[float], step: int) -> float:
+def rate(member: MemberRecipe, losses: Sequence[float], step: int, steps: int) -> float:
     """The learning rate of one step.
 
     Args:
         member: The start and the kind of schedule.
         losses: Monitored losses of the finished epochs.
         step: From 0, over the whole run.
+        steps: Of an epoch.
     """
     match member.schedule:
         case Plateau() as plateau:
             return plateau_rate(member.learning_rate, plateau, losses)
         case Constant(warmup_steps=warmup):
             return member.learning_rate * min(1.0, (step + 1) / (warmup + 1))
+        case Cosine(warmup_steps=warmup):
+            left = member.epochs * steps - warmup
+            done = min(1.0, max(0, step - warmup) / max(1, left))
+            ramp = min(1.0, (step + 1) / (warmup + 1))
+            return member.learning_rate * ramp * (1 + math.cos(math.pi * done)) / 2

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import msgspec
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 
 from pneumo_edge.errors import RecipeError
 from train.checkpoint import known_history
 from train.curves import draw_curves
 from train.dataset import KERMANY, Dataset, folds, load, training_films
-from train.fit import Job, Progress, fit_member
+from train.fit import Job, fit_member
+from train.progress import reading, tell_skipped, training
 from train.recipe import Recipe, load_recipe
 from train.run import ALL, History, Run, Split
 
@@ -40,18 +39,9 @@ class TrainingOptions:
 def read_films(data: Path, pattern: str | None, console: Console) -> Dataset:
     """Decode and prepare all films for training, and say what was skipped."""
     films = training_films(data, pattern if pattern is not None else KERMANY)
-    with Bar(
-        TextColumn("reading films"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as bar:
-        task = bar.add_task("", total=len(films))
-        dataset = load(films, lambda n: bar.advance(task, n))
-    for _, what in dataset.skipped:
-        console.print(f"skipped: {what}", highlight=False, markup=False, soft_wrap=True)
+    with reading(console) as step:
+        dataset = load(films, lambda n: step(n, len(films)))
+    tell_skipped(dataset.skipped, console)
     alone = sum(film.patient.startswith("file:") for film in dataset.films)
     if alone:
         console.print(
@@ -159,25 +149,8 @@ def train_members(options: TrainingOptions) -> list[History]:
 def _train_one(run: Run, dataset: Dataset, recipe: Recipe, job: Job, console: Console) -> History:
     """One member on one fold, with a bar on a terminal and a line per epoch anywhere."""
     title = f"{job.name}, fold {job.fold}"
-    with Bar(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("loss {task.fields[loss]:.4f}"),
-        console=console,
-        disable=not console.is_terminal,
-        transient=True,
-    ) as bar:
-        task = bar.add_task(title, total=None, loss=float("nan"))
-
-        def show(at: Progress) -> None:
-            done = (at.epoch - 1) * at.batches + at.batch
-            bar.update(task, total=at.epochs * at.batches, completed=done, loss=at.loss)
-            if at.batch == at.batches and not console.is_terminal:
-                console.print(f"{title}: epoch {at.epoch}/{at.epochs}, loss {at.loss:.4f}")
-
-        history = fit_member(run, dataset, recipe, job, show)
+    with training(title, console) as report:
+        history = fit_member(run, dataset, recipe, job, report)
     last = history.epochs[-1]
     console.print(
         f"{title}: {len(history.epochs)} epochs in "

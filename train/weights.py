@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 import zipfile
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,10 @@ from numpy.typing import NDArray
 
 from pneumo_edge.errors import RecipeError
 from train.members import base_of
+from train.run import PARTIAL, whole
+
+NOTE = "pneumo_edge"
+"""The attribute of a Keras weights file that tells where its weights come from."""
 
 # What can fill which base. VGG16's blocks 1 to 3 are the first convolutions of VGG19's: the same
 # shapes and names, so they start from the same file. Keras publishes each base with a top too.
@@ -28,7 +33,8 @@ def find(folder: Path, name: str) -> Path | None:
     """The file of a folder that can initialise a member, or None."""
     for pattern in _FILES.get(name, ()):
         for path in sorted(folder.glob(pattern)):
-            return path
+            if PARTIAL not in path.name:
+                return path
     return None
 
 
@@ -119,17 +125,37 @@ def load_npz(base: Any, path: Path) -> list[str]:
     return list(found)
 
 
-def initialise(model: Any, name: str, source: str) -> str:
-    """Fill a member's base from a file or a folder of files.
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What a file filled in a base."""
+
+    file: Path
+    layers: tuple[str, ...]
+    """Names of the layers that have weights now, in the order of the base."""
+    whole: bool
+    """Whether that is every layer that has any."""
+    note: str
+    """Where the weights come from, as their file tells it, or empty."""
+
+    def __str__(self) -> str:
+        what = "whole base" if self.whole else _span(self.layers)
+        return f"{self.file.name}: {what}" + (f", {self.note}" if self.note else "")
+
+
+def _span(layers: tuple[str, ...]) -> str:
+    return f"{len(layers)} layers, {layers[0]} to {layers[-1]}"
+
+
+def fill(base: Any, name: str, source: str) -> Filled | None:
+    """Fill a member's base from a file, or from a folder of files.
 
     Args:
-        model: From `train.members.build_member`; its base is changed in place.
+        base: From `train.members.build_base`; changed in place.
         name: The member.
         source: A .npz or Keras weights file (.h5, .weights.h5), or a folder in which one fits the member.
-            A folder without one leaves the member as it is.
 
     Returns:
-        What was done, for the run's record.
+        What was filled; None where the folder has no file that fits, and then nothing was.
 
     Raises:
         RecipeError: the file is missing or of another architecture.
@@ -138,14 +164,18 @@ def initialise(model: Any, name: str, source: str) -> str:
     if path.is_dir():
         fitting = find(path, name)
         if fitting is None:
-            return f"none: no file for {name} in the folder"
+            return None
         path = fitting
     if not path.is_file():
         raise RecipeError(f"no weights file {source}", "pass imagenet, none, a file or a folder")
-    base = base_of(model, name)
     if path.suffix == ".npz":
-        filled = load_npz(base, path)
-        return f"{path.name}: {len(filled)} layers, {filled[0]} to {filled[-1]}"
+        return Filled(path, tuple(load_npz(base, path)), whole=False, note="")
+    _load_keras(base, name, path)
+    weighted = tuple(layer.name for layer in base.layers if layer.weights)
+    return Filled(path, weighted, whole=True, note=read_note(path))
+
+
+def _load_keras(base: Any, name: str, path: Path) -> None:
     try:
         with warnings.catch_warnings():
             # Of layers that a .weights.h5 does not know, Keras only warns, and leaves them at random.
@@ -159,4 +189,45 @@ def initialise(model: Any, name: str, source: str) -> str:
             "pass the weights of this base without its top: a Keras download (..._notop.h5), what "
             "save_weights wrote (.weights.h5), or a .npz",
         ) from None
-    return f"{path.name}: whole base"
+
+
+def save_base(base: Any, path: Path, note: str) -> None:
+    """Write the weights of a base, so that `fill` can read them.
+
+    Args:
+        base: A Keras base.
+        path: A file called *.weights.h5.
+        note: Where the weights come from; put inside the file.
+
+    Raises:
+        RecipeError: the disk is full or the folder cannot be written.
+    """
+    import h5py
+
+    with whole(path) as partial:
+        base.save_weights(partial)
+        with h5py.File(partial, "a") as file:
+            file.attrs[NOTE] = note
+
+
+def read_note(path: Path) -> str:
+    """What `save_base` noted in a Keras weights file, or nothing."""
+    import h5py
+
+    with h5py.File(path) as file:
+        return str(file.attrs.get(NOTE, ""))
+
+
+def initialise(model: Any, name: str, source: str) -> str:
+    """Fill a member's base; see `fill`.
+
+    Args:
+        model: From `train.members.build_member`; its base is changed in place.
+        name: The member.
+        source: See `fill`. A folder without a fitting file leaves the member as it is.
+
+    Returns:
+        What was done, for the run's record.
+    """
+    filled = fill(base_of(model, name), name, source)
+    return f"none: no file for {name} in the folder" if filled is None else str(filled)

@@ -20,7 +20,7 @@ from train.checkpoint import (
 )
 from train.fit import compile_member
 from train.members import base_of, freeze
-from train.recipe import Recipe, load_recipe
+from train.recipe import Cosine, Recipe, load_recipe
 from train.run import History, Run
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -96,6 +96,10 @@ def test_the_digest_follows_what_shapes_a_training_and_not_its_length() -> None:
 
     assert changed("vgg16", epochs=99) == digest
     assert changed("vgg19", learning_rate=1.0) == digest
+    assert training_digest(msgspec.structs.replace(best, pretraining=None), "vgg16") == digest
+    # A rate that falls towards the last epoch would have to fall anew.
+    falling = Cosine(warmup_steps=0)
+    assert changed("vgg16", schedule=falling) != changed("vgg16", schedule=falling, epochs=99)
     assert changed("vgg16", learning_rate=1.0) != digest
     assert changed("vgg16", frozen_layers=0) != digest
     assert training_digest(msgspec.structs.replace(best, seed=1), "vgg16") != digest

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from train.recipe import Constant, MemberRecipe, Plateau
+from train.recipe import Constant, Cosine, MemberRecipe, Plateau
 from train.schedule import plateau_rate, rate
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -45,16 +45,26 @@ def test_the_rate_is_the_one_that_keras_would_have_set(
     assert plateau_rate(start, plateau, losses) == pytest.approx(expected, rel=1e-5)
 
 
-def member(schedule: Plateau | Constant) -> MemberRecipe:
+def member(schedule: Plateau | Constant | Cosine) -> MemberRecipe:
     return MemberRecipe(learning_rate=1e-3, epochs=4, frozen_layers=0, schedule=schedule)
 
 
 def test_a_rate_on_a_plateau_does_not_depend_on_the_step() -> None:
     plateau = Plateau(factor=0.5, floor=0, patience=1)
-    assert rate(member(plateau), [1.0, 1.0], 7) == rate(member(plateau), [1.0, 1.0], 0) == 5e-4
+    assert rate(member(plateau), [1.0, 1.0], 7, 9) == rate(member(plateau), [1.0, 1.0], 0, 9) == 5e-4
 
 
 def test_a_ramp_rises_evenly_to_the_rate_and_stays_there() -> None:
-    rates = [rate(member(Constant(warmup_steps=4)), [], step) for step in range(7)]
+    rates = [rate(member(Constant(warmup_steps=4)), [], step, 9) for step in range(7)]
     assert rates == pytest.approx([2e-4, 4e-4, 6e-4, 8e-4, 1e-3, 1e-3, 1e-3])
-    assert rate(member(Constant(warmup_steps=0)), [], 0) == 1e-3
+    assert rate(member(Constant(warmup_steps=0)), [], 0, 9) == 1e-3
+
+
+def test_a_cosine_is_the_one_that_keras_has_and_ends_at_nothing() -> None:
+    expected = keras.optimizers.schedules.CosineDecay(1e-3, decay_steps=40)
+    rates = [rate(member(Cosine(warmup_steps=0)), [], step, 10) for step in range(41)]
+    assert rates == pytest.approx([float(expected(step)) for step in range(41)], abs=1e-9)
+    warm = [rate(member(Cosine(warmup_steps=4)), [], step, 10) for step in range(41)]
+    assert warm[:5] == pytest.approx([2e-4, 4e-4, 6e-4, 8e-4, 1e-3])
+    assert all(later < before for before, later in zip(warm[4:], warm[5:], strict=False))
+    assert warm[40] == pytest.approx(0)
