@@ -47,8 +47,9 @@ class Mismatch(keras.layers.Layer):  # type: ignore[misc]  # keras has no type s
         student, (_, _, _, channels) = input_shape
         rows, cols = student[1:3]
         self._size = (rows, cols)
+        # From zero, the student begins as the mean film, not as noise that is first to be unlearned.
         self.projection = keras.layers.Conv2D(
-            channels, 1, name="projection", dtype=self.dtype_policy
+            channels, 1, kernel_initializer="zeros", name="projection", dtype=self.dtype_policy
         )
         self.projection.build(student)
         fixed = {"trainable": False, "dtype": "float32"}
