@@ -38,7 +38,7 @@ def captured(everything: bool = False) -> Iterator[Callable[[], str]]:
         except OSError:  # the process was started without a standard error
             yield str
             return
-        with _scratch() as sink:
+        with scratch() as sink:
             os.dup2(sink.fileno(), 2)
 
             def written() -> bytes:
@@ -56,7 +56,7 @@ def captured(everything: bool = False) -> Iterator[Callable[[], str]]:
                         os.write(2, line)
 
 
-def _scratch() -> IO[bytes]:
+def scratch() -> IO[bytes]:
     """A file in memory where the system has them: the box's disk may be read-only."""
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("codec-stderr"), "w+b")
