@@ -94,7 +94,8 @@ _POINTS = {
 def _data(provenance: dict[str, Any]) -> str:
     data, recipe, fusion = (provenance[key] for key in ("data", "recipe", "fusion"))
     rows = "\n".join(
-        f"| {name} | {m['init']} | {m['frozen_layers']} | {m['learning_rate']:g} | {m['epochs']} | {m['minutes']} |"
+        f"| {name} | {m['init']} | {m['frozen_layers']} | {m['learning_rate']:g} | {m['epochs']} | "
+        f"{m['minutes']} |"
         for name, m in provenance["members"].items()
     )
     source = f" {data['source']}" if data["source"] else ""

@@ -188,9 +188,7 @@ def answers_rows(answers: Answers, thresholds: Mapping[str, float]) -> list[Figu
         inside = views == view
         if len(set(fused.labels[inside].tolist())) == 2:
             part = Scored(fused.scores[inside], fused.labels[inside], fused.patients[inside])
-            rows += figures(
-                FUSED, precision, f"{split.name}/{VIEW}/{view}", part, dict(thresholds)
-            )
+            rows += figures(FUSED, precision, f"{split.name}/{VIEW}/{view}", part, dict(thresholds))
     return rows
 
 

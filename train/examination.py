@@ -1,7 +1,8 @@
-"""One `train evaluate`: a run or a bundle on the test split, shown, written and checked."""
+"""One `train evaluate`: a run or a bundle on films it never saw, shown, written and checked."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,16 +14,26 @@ from pneumo_edge import threads as cores
 from pneumo_edge.bundle import Bundle, load_bundle
 from pneumo_edge.engines import choose
 from pneumo_edge.ensemble import Ensemble
-from pneumo_edge.errors import BundleError, PneumoEdgeError, RecipeError
-from pneumo_edge.manifest import Figures
+from pneumo_edge.errors import BundleError, DatasetError, PneumoEdgeError, RecipeError
+from pneumo_edge.manifest import CARD, Figures
+from train.assembly import summarise
+from train.candidate import Candidate, candidate_of_bundle, candidate_of_run
 from train.card import figures_row
 from train.dataset import KERMANY
-from train.evaluate import EvaluationSplit, evaluate_bundle, evaluate_float, load_split
+from train.evaluate import (
+    Answers,
+    EvaluationSplit,
+    answers_rows,
+    float_answers,
+    load_split,
+    predict_bundle,
+)
+from train.html_report import render
+from train.metrics import RESAMPLES
+from train.published import PAPER
 from train.report import print_figures
-from train.run import Run
-
-CARD = "MODEL_CARD.md"
-"""Its place in a bundle."""
+from train.run import Run, whole
+from train.summary import SCHEMA, SplitFacts, Summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,42 +45,72 @@ class EvaluationOptions:
     bundle: Path | None
     check: bool
     output: Path | None
+    """Of the summary, as JSON."""
     patient: str | None
+    external: Path | None = None
+    """Films from elsewhere, evaluated beside those of `data`."""
+    external_patient: str | None = None
+    report: Path | None = None
+    """Of the page, as HTML."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """An ensemble's answers on every split, and where to learn the rest of it."""
+
+    answers: list[Answers]
+    points: Mapping[str, float]
+    candidate: Callable[[], Candidate]
+    """Reads more of the run or the bundle, and may find it lacking."""
+
+    @property
+    def rows(self) -> list[Figures]:
+        """The figures on every split."""
+        return [row for answers in self.answers for row in answers_rows(answers, self.points)]
 
 
 def differences(measured: list[Figures], claimed: list[Figures]) -> list[str]:
     """Where a bundle's manifest says something else than was measured, as sentences."""
-    wanted = {(row.subject, row.operating_point): row for row in claimed}
-    unmeasured = wanted.keys() - {(row.subject, row.operating_point) for row in measured}
-    found = [
-        f"the manifest claims {subject} at {point}, not measured"
-        for subject, point in sorted(unmeasured)
-    ]
+    wanted = {_key(row): row for row in claimed}
+    unmeasured = wanted.keys() - {_key(row) for row in measured}
+    found = [f"the manifest claims {_said(key)}, not measured" for key in sorted(unmeasured)]
     for row in measured:
-        key = (row.subject, row.operating_point)
+        key = _key(row)
         if key not in wanted:
-            found.append(f"the manifest has no figures of {row.subject} at {row.operating_point}")
+            found.append(f"the manifest has no figures of {_said(key)}")
         elif wanted[key] != row:
             found.append(
-                f"{row.subject} at {row.operating_point}: measured accuracy {row.accuracy.value}, "
+                f"{_said(key)}: measured accuracy {row.accuracy.value}, "
                 f"AUC {row.auc.value}; the manifest says {wanted[key].accuracy.value}, {wanted[key].auc.value}"
             )
     return found
 
 
-def _check(bundle: Bundle, measured: list[Figures], split: str) -> None:
+def _key(row: Figures) -> tuple[str, str, str]:
+    return row.split, row.subject, row.operating_point
+
+
+def _said(key: tuple[str, str, str]) -> str:
+    split, subject, point = key
+    return f"{subject} at {point} on {split}"
+
+
+def _check(bundle: Bundle, measured: list[Figures], splits: list[EvaluationSplit]) -> None:
     """Compare with the manifest, whose figures the model card prints.
 
     Raises:
         BundleError: they differ.
     """
+    names = {split.name for split in splits}
     claimed = [
-        row for row in bundle.manifest.figures if row.precision == "int8" and row.split == split
+        row
+        for row in bundle.manifest.figures
+        if row.precision == "int8" and row.split.partition("/")[0] in names
     ]
     card = _card(bundle)
     wrong = differences(measured, claimed)
     wrong += [
-        f"{CARD} lacks the figures of {row.subject} at {row.operating_point}"
+        f"{CARD} lacks the figures of {_said(_key(row))}"
         for row in measured
         if figures_row(row) not in card
     ]
@@ -91,37 +132,95 @@ def _card(bundle: Bundle) -> str:
     return (card if isinstance(card, bytes) else card.read_bytes()).decode()
 
 
-def _measure_bundle(
-    options: EvaluationOptions, split: EvaluationSplit
-) -> tuple[Bundle, list[Figures]]:
+def _measure_run(folder: Path, splits: list[EvaluationSplit]) -> Measured:
+    run = Run(folder)
+    points = run.fusion().operating_points
+    answers = [float_answers(run, split) for split in splits]
+    return Measured(answers, points, lambda: candidate_of_run(run))
+
+
+def _measure_bundle(bundle: Bundle, splits: list[EvaluationSplit]) -> Measured:
     console = Console(stderr=True)
-    bundle = load_bundle(options.bundle)
-    engine = choose("cpu")
-    ensemble = Ensemble(bundle, engine, cores.available())
-    bar = iter(
-        track(
-            range(len(split.dataset)),
-            "scoring",
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
+    ensemble = Ensemble(bundle, choose("cpu"), cores.available())
+    answers = []
+    for split in splits:
+        bar = iter(
+            track(
+                range(len(split.dataset)),
+                f"scoring {split.name}",
+                console=console,
+                transient=True,
+                disable=not console.is_terminal,
+            )
         )
+
+        def step(_: int, bar: Callable[[], object] = bar.__next__) -> None:
+            bar()
+
+        scores = predict_bundle(ensemble, split.dataset, step)
+        answers.append(Answers(split, "int8", *scores))
+    return Measured(answers, bundle.manifest.operating_points, lambda: candidate_of_bundle(bundle))
+
+
+def _splits(options: EvaluationOptions) -> list[EvaluationSplit]:
+    """The films of the data folder, and those from elsewhere.
+
+    Raises:
+        DatasetError: see `load_split`; or both have the same name.
+    """
+    pattern = options.patient if options.patient is not None else KERMANY
+    splits = [load_split(options.data, pattern)]
+    if options.external is not None:
+        pattern = options.external_patient if options.external_patient is not None else KERMANY
+        elsewhere = load_split(options.external, pattern)
+        if elsewhere.name == splits[0].name:
+            raise DatasetError(
+                f"{options.external} is called {elsewhere.name}, as the films of {options.data} are",
+                "name another folder with normal/ and pneumonia/ with --external",
+            )
+        splits.append(elsewhere)
+    console = Console(stderr=True)
+    for split in splits:
+        told = [f"skipped: {what}" for _, what in split.dataset.skipped]
+        for line in [*told, *(f"{split.name}: {said}" for said in split.remarks)]:
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+    return splits
+
+
+def _facts(split: EvaluationSplit) -> SplitFacts:
+    labels = split.dataset.labels
+    return SplitFacts(
+        name=split.name,
+        films=len(labels),
+        patients=len(set(split.dataset.patients.tolist())),
+        normal=int((labels == 0).sum()),
+        pneumonia=int((labels == 1).sum()),
+        skipped=len(split.dataset.skipped),
+        remarks=list(split.remarks),
     )
 
-    def step(_: int) -> None:
-        next(bar)
 
-    rows = evaluate_bundle(bundle, ensemble, split, step)
-    return bundle, rows
+def _refuse_missing_folders(options: EvaluationOptions) -> None:
+    """Said before the films are scored, not after.
+
+    Raises:
+        PneumoEdgeError: a file to be written has no folder.
+    """
+    for path, option in ((options.output, "--json"), (options.report, "--report")):
+        if path is not None and not path.parent.is_dir():
+            raise PneumoEdgeError(
+                f"{path} cannot be written: there is no folder {path.parent}",
+                f"make it, or name another file with {option}",
+            )
 
 
-def _write(path: Path, rows: list[Figures]) -> None:
-    try:
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(rows)) + b"\n")
-    except OSError as err:
-        raise PneumoEdgeError(
-            f"{path} cannot be written: {err.strerror or err}", "name another file with --json"
-        ) from None
+def _write(options: EvaluationOptions, summary: Summary) -> None:
+    if options.output is not None:
+        with whole(options.output) as partial:
+            partial.write_bytes(msgspec.json.format(msgspec.json.encode(summary)) + b"\n")
+    if options.report is not None:
+        with whole(options.report) as partial:
+            partial.write_text(render(summary), encoding="utf-8")
 
 
 def examine(options: EvaluationOptions) -> list[Figures]:
@@ -134,22 +233,31 @@ def examine(options: EvaluationOptions) -> list[Figures]:
         raise RecipeError(
             "--check compares a bundle with its manifest", "leave out --run, or --check"
         )
-    pattern = options.patient if options.patient is not None else KERMANY
-    split = load_split(options.data, pattern)
-    for _, what in split.dataset.skipped:
-        Console(stderr=True).print(
-            f"skipped: {what}", highlight=False, markup=False, soft_wrap=True
-        )
-    rows: list[Figures] = []
+    _refuse_missing_folders(options)
+    splits = _splits(options)
+    measured = []
     bundle = None
     if options.run is not None:
-        rows += evaluate_float(Run(options.run), split)
+        measured.append(_measure_run(options.run, splits))
     if options.bundle is not None or options.run is None:
-        bundle, measured = _measure_bundle(options, split)
-        rows += measured
-    print_figures(rows, f"{len(split.dataset)} films of {split.name}, 95 % intervals by patient")
-    if options.output is not None:
-        _write(options.output, rows)
+        bundle = load_bundle(options.bundle)
+        measured.append(_measure_bundle(bundle, splits))
+    rows = [row for one in measured for row in one.rows]
+    for split in splits:
+        here = [row for row in rows if row.split.partition("/")[0] == split.name]
+        print_figures(
+            here, f"{len(split.dataset)} films of {split.name}, 95 % intervals by patient"
+        )
+    if options.output is not None or options.report is not None:
+        summary = Summary(
+            schema=SCHEMA,
+            bootstrap_draws=RESAMPLES,
+            splits=[_facts(split) for split in splits],
+            ensembles=[summarise(one.candidate(), one.answers) for one in measured],
+            figures=rows,
+            published=list(PAPER),
+        )
+        _write(options, summary)
     if options.check and bundle is not None:
-        _check(bundle, rows, split.name)
+        _check(bundle, rows, splits)
     return rows

@@ -38,6 +38,10 @@ class Scored:
                 "evaluate on films of both classes",
             )
 
+    def where(self, inside: NDArray[np.bool_]) -> Scored:
+        """The films at which `inside` (n,) is true; both classes must be among them."""
+        return Scored(self.scores[inside], self.labels[inside], self.patients[inside])
+
 
 def counts(scored: Scored, threshold: float, weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """Weighted true positives, false negatives, true negatives, false positives.

@@ -19,12 +19,8 @@ class Published(Struct, frozen=True):
 
 
 PAPER = (
-    Published(
-        subject="vgg16", table=3, reading="macro", accuracy=0.9365, recall=0.9197, f1=0.9269
-    ),
-    Published(
-        subject="vgg19", table=3, reading="macro", accuracy=0.9316, recall=0.9278, f1=0.9296
-    ),
+    Published(subject="vgg16", table=3, reading="macro", accuracy=0.9365, recall=0.9197, f1=0.9269),
+    Published(subject="vgg19", table=3, reading="macro", accuracy=0.9316, recall=0.9278, f1=0.9296),
     Published(
         subject="resnet50", table=3, reading="macro", accuracy=0.9280, recall=0.9077, f1=0.9161
     ),

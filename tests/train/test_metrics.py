@@ -57,7 +57,9 @@ def test_a_weight_counts_a_film_so_often() -> None:
 
 
 @given(seed=st.integers(0, 10_000), n=st.integers(6, 60), levels=st.sampled_from([3, 1000]))
-def test_area_and_average_precision_are_those_of_scikit_learn_in_every_draw(seed: int, n: int, levels: int) -> None:
+def test_area_and_average_precision_are_those_of_scikit_learn_in_every_draw(
+    seed: int, n: int, levels: int
+) -> None:
     films = scored(seed, n)
     films = Scored(np.round(films.scores * levels) / levels, films.labels, films.patients)
     weights = patient_resamples(films, 3, seed)
