@@ -1,4 +1,4 @@
-"""Random changes of training films: geometry, grey levels, erasing."""
+"""Random changes of training films: geometry, grey levels, sharpness, erasing."""
 
 from __future__ import annotations
 
@@ -39,6 +39,21 @@ def erase(image: NDArray[np.float32], rng: np.random.Generator) -> None:
     image[top : top + rows, left : left + cols] = image.mean()
 
 
+def sharpen(
+    image: NDArray[np.float32], strength: float, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Blur or sharpen by a random amount: how sharp a film is tells its detector, not its lungs.
+
+    Args:
+        image: (side, side) in [0, 255].
+        strength: 1 reaches from the full Gaussian blur to an unsharp mask of the same size.
+        rng: Drawn from.
+    """
+    amount = np.float32(rng.uniform(-strength, strength))
+    blurred = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.6, 1.5))
+    return np.clip(image + amount * (image - blurred), 0, WHITE, dtype=np.float32)
+
+
 def augment(
     tensor: NDArray[np.uint8], spec: Augmentation, rng: np.random.Generator
 ) -> NDArray[np.float32]:
@@ -69,6 +84,8 @@ def augment(
         offset = WHITE * rng.uniform(-spec.brightness, spec.brightness)
         mean = image.mean()
         image = np.clip((image - mean) * gain + mean + offset, 0, WHITE, dtype=np.float32)
+    if spec.sharpness:
+        image = sharpen(image, spec.sharpness, rng)
     if spec.erase and rng.random() < spec.erase:
         erase(image, rng)
     return np.asarray(image, dtype=np.float32)[..., np.newaxis]

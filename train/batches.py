@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from train.augment import augment
 from train.dataset import Dataset
 from train.recipe import Augmentation, Pretraining, Recipe
+from train.teacher import Teacher
 
 
 def class_weights(labels: NDArray[np.int64]) -> tuple[float, float]:
@@ -108,8 +109,16 @@ class _Epochs(keras.utils.PyDataset):  # type: ignore[misc]  # keras has no type
 class Batches(_Epochs):
     """The training batches of labelled films."""
 
-    def __init__(self, dataset: Dataset, recipe: Recipe) -> None:
+    def __init__(self, dataset: Dataset, recipe: Recipe, teacher: Teacher | None = None) -> None:
+        """Keep what an epoch draws from.
+
+        Args:
+            dataset: The films to train on.
+            recipe: Gives seed, sizes, sampling, class weights, augmentation and the teacher's share.
+            teacher: Its opinion of each view is mixed into the label; None leaves the label alone.
+        """
         self._dataset = dataset
+        self._teacher = teacher
         self._recipe = recipe
         self._weights = class_weights(dataset.labels)
         size, changes = recipe.batch_size, recipe.augmentation
@@ -123,9 +132,12 @@ class Batches(_Epochs):
     def __getitem__(self, index: int) -> tuple[Any, ...]:
         rows, images = self._batch(index)
         labels = self._dataset.labels[rows].astype(np.float32)
+        weights = np.where(labels > 0.5, self._weights[1], self._weights[0]).astype(np.float32)
+        if self._teacher is not None and self._recipe.teacher is not None:
+            share = np.float32(self._recipe.teacher.share)
+            labels = (1 - share) * labels + share * self._teacher(images)
         if self._recipe.class_weights == "none":
             return images, labels
-        weights = np.where(labels > 0.5, self._weights[1], self._weights[0]).astype(np.float32)
         return images, labels, weights
 
 

@@ -24,9 +24,11 @@ from train.checkpoint import (
     training_digest,
 )
 from train.dataset import Dataset
-from train.members import build_member, freeze
+from train.dirac import pass_through
+from train.members import base_of, build_member, freeze
 from train.recipe import BASELINE, MemberRecipe, Recipe
-from train.run import ALL, Epoch, History, Predictions, Run
+from train.run import ALL, Epoch, History, Predictions, Run, whole
+from train.teacher import Teacher, fit_teacher, load_teacher, save_teacher
 from train.watch import DIVERGED, Progress, Watch
 from train.weights import initialise
 
@@ -80,6 +82,13 @@ def predict(model: Any, dataset: Dataset, batch_size: int = 32) -> Predictions:
     )
 
 
+@keras.saving.register_keras_serializable("pneumo_edge")
+def accuracy(targets: Any, probabilities: Any) -> Any:
+    """Share of films on the side of 0.5 that their target is on; a teacher's target is no whole number."""
+    same = keras.ops.equal(targets > 0.5, probabilities > 0.5)
+    return keras.ops.mean(keras.ops.cast(same, "float32"), axis=-1)
+
+
 def compile_member(model: Any, recipe: Recipe, member: MemberRecipe) -> None:
     """Give a model the recipe's optimizer, loss and metrics."""
     averaging = (
@@ -95,7 +104,7 @@ def compile_member(model: Any, recipe: Recipe, member: MemberRecipe) -> None:
     model.compile(
         optimizer,
         keras.losses.BinaryCrossentropy(label_smoothing=recipe.label_smoothing),
-        metrics=[keras.metrics.BinaryAccuracy(name="accuracy")],
+        metrics=[accuracy],
         weighted_metrics=[],
     )
 
@@ -168,8 +177,28 @@ def _seed_dropout(model: Any, seed: int, epoch: int) -> None:
             generator.state.assign(np.array([drawn, 0], generator.state.dtype))
 
 
-def start(recipe: Recipe, name: str, init: str) -> tuple[Any, str]:
-    """A fresh member with its initial weights, frozen and compiled; and what filled it."""
+DIRAC_FILMS = 64
+"""Enough for the spread of a channel."""
+
+
+def _pass_through(model: Any, recipe: Recipe, name: str, films: Dataset) -> None:
+    """Fill what stands behind a VGG's frozen layers; see `train.dirac`."""
+    base = base_of(model, name)
+    frozen = [layer.name for layer in base.layers[: recipe.members[name].frozen_layers]]
+    chosen = np.random.default_rng(recipe.seed).permutation(len(films))[:DIRAC_FILMS]
+    images = model.get_layer("grey")(films.tensors[chosen].astype(np.float32))
+    pass_through(base, frozen, np.asarray(images), recipe.seed)
+
+
+def start(recipe: Recipe, name: str, init: str, films: Dataset) -> tuple[Any, str]:
+    """A fresh member with its initial weights, frozen and compiled; and what filled it.
+
+    Args:
+        recipe: Has the member.
+        name: The member.
+        init: See `Job`.
+        films: To train on; `missing = dirac` measures the spread of channels on a few of them.
+    """
     member = recipe.members[name]
     weights: Literal["imagenet"] | None = (
         "imagenet" if init == "imagenet" and name != BASELINE else None
@@ -180,6 +209,9 @@ def start(recipe: Recipe, name: str, init: str) -> tuple[Any, str]:
         done = "none"
     elif init not in ("imagenet", "none"):
         done = initialise(model, name, init)
+    if member.missing == "dirac":
+        _pass_through(model, recipe, name, films)
+        done += ", what is not frozen passes through (dirac)"
     freeze(model, name, member.frozen_layers)
     compile_member(model, recipe, member)
     return model, done
@@ -193,13 +225,28 @@ def finish(model: Any, recipe: Recipe, name: str) -> Any:
     return plain
 
 
-def _open(folder: Path, recipe: Recipe, job: Job, known: History | None) -> tuple[Any, History]:
+def _open(
+    folder: Path, recipe: Recipe, job: Job, known: History | None, films: Dataset
+) -> tuple[Any, History]:
     """The model and history to go on with: the checkpoint's, or fresh ones."""
     if known is not None and (folder / CHECKPOINT).is_file():
         return load_checkpoint(folder / CHECKPOINT), known
-    model, done = start(recipe, job.name, job.init)
+    model, done = start(recipe, job.name, job.init, films)
     digest = training_digest(recipe, job.name)
     return model, History(member=job.name, recipe=digest, init=done, fold=job.fold, epochs=[])
+
+
+def _teacher(run: Run, seen: Dataset, recipe: Recipe, job: Job) -> Teacher | None:
+    """The fold's teacher, fitted once for all members; None where the recipe wants none."""
+    if recipe.teacher is None:
+        return None
+    path = run.folder / f"teacher-{job.fold}.npz"
+    if path.is_file():
+        return load_teacher(path, recipe, job.init)
+    teacher = fit_teacher(seen, recipe, job.init)
+    with whole(path) as partial:
+        save_teacher(teacher, recipe, partial)
+    return teacher
 
 
 def fit_member(
@@ -232,11 +279,11 @@ def fit_member(
     known = known_history(folder, run, recipe, name)
     if known is not None and len(known.epochs) >= epochs and (folder / MODEL).is_file():
         return known
-    model, history = _open(folder, recipe, job, known)
+    model, history = _open(folder, recipe, job, known, seen)
     done_epochs = len(history.epochs)
     # Where a finished run is lengthened, its model must not pass for the longer one's.
     (folder / MODEL).unlink(missing_ok=True)
-    batches = Batches(seen, recipe)
+    batches = Batches(seen, recipe, _teacher(run, seen, recipe, job))
     if done_epochs < epochs:
         monitor = monitored(held_out, recipe.monitor_images, recipe.seed)
         watch = _Fitting(run, history, recipe, batches, monitor, report)

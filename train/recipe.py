@@ -52,6 +52,8 @@ class MemberRecipe(Struct, frozen=True):
     schedule: Plateau | Constant | Cosine
     strides: Literal["v1", "v1.5"] = "v1"
     """ResNet50 only: a stage halves its map in its first 1x1 convolution (Keras) or in its 3x3 one."""
+    missing: Literal["random", "dirac"] = "random"
+    """VGG only: what fills the convolutions behind the frozen ones; see `train.dirac`."""
 
 
 class Augmentation(Struct, frozen=True):
@@ -71,6 +73,8 @@ class Augmentation(Struct, frozen=True):
     """0.2 scales the distance from the film's mean by 0.8 to 1.2."""
     gamma: Fraction = 0.0
     """0.2 raises grey levels to a power of 0.8 to 1.25."""
+    sharpness: Fraction = 0.0
+    """1 reaches from a full Gaussian blur (sigma 0.6 to 1.5 pixels) to an unsharp mask of that size."""
     erase: Fraction = 0.0
     """Probability that one rectangle of 2 to 15 % of the film is filled with its mean."""
 
@@ -94,6 +98,19 @@ class Pretraining(Struct, frozen=True):
                     f"pretraining of {name} by a {type(member.schedule).__name__.lower()} schedule: "
                     f"members are {MEMBER_NAMES}, schedules constant or cosine"
                 )
+
+
+class TeacherRecipe(Struct, frozen=True):
+    """A linear probe on frozen ImageNet features that members learn from; see `train.teacher`."""
+
+    layer: str
+    """Of ResNet50, as Keras calls it; the means of its channels are the features."""
+    views: Count
+    """Augmented views of each film, beside the film as it is."""
+    penalty: Positive
+    """C of the logistic regression: smaller is stronger."""
+    share: Fraction
+    """Of the training target: 0.5 is half the label, half the teacher's probability of that view."""
 
 
 class Recipe(Struct, frozen=True):
@@ -123,6 +140,8 @@ class Recipe(Struct, frozen=True):
     """By name; `cnn` is the baseline."""
     pretraining: Pretraining | None = None
     """What `train pretrain` does; null where the recipe has none."""
+    teacher: TeacherRecipe | None = None
+    """Whose opinion of each view members learn beside the label; null where the label is all."""
 
     def __post_init__(self) -> None:
         unknown = set(self.members) - {*MEMBER_NAMES, BASELINE}
@@ -142,7 +161,7 @@ class Recipe(Struct, frozen=True):
         return hashlib.sha256(msgspec.json.encode(values)).hexdigest()
 
 
-_LATER = ("pretraining",)
+_LATER = ("pretraining", "teacher")
 _DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(Recipe)}
 
 

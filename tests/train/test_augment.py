@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from train.augment import affine, augment, erase
+from train.augment import affine, augment, erase, sharpen
 from train.recipe import Augmentation, load_recipe
 
 SIDE = 60
@@ -69,7 +69,9 @@ def test_a_variant_stays_between_black_and_white_and_its_film_is_not_touched(
 ) -> None:
     spec = load_recipe("best").augmentation
     if full:
-        wide = dict.fromkeys(("shift", "shear", "zoom", "brightness", "contrast", "gamma"), 1.0)
+        wide = dict.fromkeys(
+            ("shift", "shear", "zoom", "brightness", "contrast", "gamma", "sharpness"), 1.0
+        )
         spec = msgspec.structs.replace(spec, rotation_degrees=180, erase=1.0, **wide)
     before = tensor.copy()
     got = augment(tensor, spec, np.random.default_rng(seed))
@@ -168,3 +170,13 @@ def test_erasing_happens_as_often_as_it_says() -> None:
     rng = np.random.default_rng(8)
     hit = [(augment(film(), only(erase=0.25), rng) != film()).any() for _ in range(800)]
     assert 0.2 < np.mean(hit) < 0.3
+
+
+def test_sharpness_blurs_one_way_and_sharpens_the_other() -> None:
+    noise = np.random.default_rng(2).uniform(60, 190, (SIDE, SIDE)).astype(np.float32)
+
+    def detail(at: float) -> float:
+        return float(cv2.Laplacian(sharpen(noise, 1.0, Fixed(at)), cv2.CV_32F).std())  # type: ignore[arg-type]
+
+    assert detail(0.0) < 0.5 * detail(0.5) < detail(0.5) < detail(1.0)
+    np.testing.assert_allclose(sharpen(noise, 1.0, Fixed(0.5)), noise, atol=1e-4)  # type: ignore[arg-type]

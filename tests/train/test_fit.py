@@ -357,7 +357,7 @@ def test_each_epoch_is_trained_on_its_own_films(
 ) -> None:
     """Keras builds the model with a batch that it does not train on, and draws ahead."""
     trained: list[NDArray[np.float32]] = []
-    model, _ = start(tiny, "cnn", "none")
+    model, _ = start(tiny, "cnn", "none", dataset)
     step = model.train_step
 
     def watched(batch: Any) -> Any:

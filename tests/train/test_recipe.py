@@ -73,7 +73,7 @@ def written(path: Path, place: str, value: Any) -> str:
         ("batch_size", 0, "`int` >= 1 - at `$.batch_size`"),
         ("batch_size", "32", "Expected `int`, got `str` - at `$.batch_size`"),
         ("members.vgg16.learning_rate", -1e-5, "`float` > 0.0 - at `$.members[...].learning_rate`"),
-        ("members.vgg16.schedule.kind", "cosine", "'cosine' - at `$.members[...].schedule.kind`"),
+        ("members.vgg16.schedule.kind", "linear", "'linear' - at `$.members[...].schedule.kind`"),
         ("members.vgg16.schedule.factor", 1.5, "< 1.0 - at `$.members[...].schedule.factor`"),
         ("members.vgg16.speed", 1, "unknown field `speed` - at `$.members[...]`"),
         (
