@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from pneumo_edge import native_stderr
@@ -30,9 +31,9 @@ class Exchange:
     def put(self, data: bytes | NDArray[Any]) -> None:
         """Replace what lies there."""
         os.ftruncate(self.descriptor, 0)
-        view, at = memoryview(data).cast("B"), 0  # an array must be contiguous
+        view, at = np.frombuffer(data, np.uint8), 0  # an array must be contiguous
         while at < len(view):
-            at += os.pwrite(self.descriptor, view[at:], at)
+            at += os.pwrite(self.descriptor, view[at:].data, at)
 
     def take(self, size: int) -> bytes:
         """As many bytes, or fewer where there are no more."""

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -58,6 +59,10 @@ class Reply(msgspec.Struct, frozen=True):
     remedy: str = ""
 
 
+class DecoderLostError(BadRadiographError):
+    """A film that the worker did not survive, or did not come back from in time."""
+
+
 class Sandbox:
     """A process that decodes one film after the other; a new one takes its place when it dies.
 
@@ -93,6 +98,13 @@ class Sandbox:
                 )
                 raise BadRadiographError(what, remedy)
             return self._film(reply, source)
+
+    def peak_mib(self) -> float:
+        """Most memory that the worker has had, resident; 0 where the system does not say."""
+        status = Path(f"/proc/{self._worker.pid if self._worker else 0}/status")
+        text = status.read_text() if status.exists() else ""
+        lines = [line.split() for line in text.splitlines() if line.startswith("VmHWM")]
+        return int(lines[0][1]) / 1024 if lines else 0.0
 
     def close(self) -> None:
         """End the worker; further calls are not allowed."""
@@ -147,7 +159,7 @@ class Sandbox:
             pass
         timed_out = worker.poll() is None
         code = self._stop()
-        raise BadRadiographError(f"{source} {self._death(code, timed_out)}", _AGAIN)
+        raise DecoderLostError(f"{source} {self._death(code, timed_out)}", _AGAIN)
 
     def _death(self, code: int, timed_out: bool) -> str:
         if timed_out:
@@ -179,7 +191,7 @@ class Sandbox:
         count = reply.rows * reply.cols
         pixels = np.frombuffer(self._exchange.take(count * kind().itemsize), kind)
         if not 0 < count == len(pixels):
-            raise BadRadiographError(f"{source} {self._death(self._stop(), False)}", _AGAIN)
+            raise DecoderLostError(f"{source} {self._death(self._stop(), False)}", _AGAIN)
         return Radiograph(pixels.reshape(reply.rows, reply.cols), reply.bits_stored, source)
 
     def _stop(self) -> int:

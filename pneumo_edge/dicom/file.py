@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 import zlib
 from collections.abc import Iterable, Iterator
@@ -31,6 +32,9 @@ AGAIN = "copy or export the image again"
 
 _PIXELS = 0x7FE00010
 
+_quiet = threading.RLock()
+"""pydicom's settings and Python's warnings are the process's, so one thread at a time."""
+
 
 @contextmanager
 def guarded(source: str) -> Iterator[None]:
@@ -42,17 +46,27 @@ def guarded(source: str) -> Iterator[None]:
     Raises:
         BadRadiographError: anything was raised within; it names the type and no value.
     """
+    try:
+        with _quiet, _tolerant():
+            yield
+    except BadRadiographError:
+        raise
+    except MemoryError:
+        what = f"{source} needs more memory to read than there is"
+        raise BadRadiographError(what, "export it smaller") from None
+    except Exception as err:  # noqa: BLE001 - there is no narrower type that pydicom keeps to
+        what = f"{source} is a DICOM file that is damaged, truncated or against the standard"
+        raise BadRadiographError(f"{what} ({type(err).__name__})", AGAIN) from None
+
+
+@contextmanager
+def _tolerant() -> Iterator[None]:
     strict = config.settings.reading_validation_mode
     config.settings.reading_validation_mode = config.IGNORE
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except BadRadiographError:
-        raise
-    except Exception as err:  # noqa: BLE001 - there is no narrower type that pydicom keeps to
-        what = f"{source} is a DICOM file that is damaged, truncated or against the standard"
-        raise BadRadiographError(f"{what} ({type(err).__name__})", AGAIN) from None
     finally:
         config.settings.reading_validation_mode = strict
 
