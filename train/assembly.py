@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_curve
 
+from pneumo_edge.held_out import FILE
 from pneumo_edge.manifest import MEMBER_NAMES
 from train.alternatives import alternatives, best_member, weight_intervals
 from train.calibration import Calibration, calibrated, clipped, reliability
@@ -13,7 +14,7 @@ from train.candidate import Candidate
 from train.comparison import Comparison, compare
 from train.evaluate import FUSED, Answers
 from train.fuse import PAPER_THRESHOLD
-from train.held_out import FILE
+from train.held_out import HeldOut
 from train.metrics import (
     RESAMPLES,
     SEED,
@@ -61,13 +62,7 @@ def summarise(candidate: Candidate, answers: list[Answers]) -> EnsembleSummary:
         weight_intervals=None if held_out is None else weight_intervals(held_out),
         bias=candidate.bias,
         operating_points=candidate.operating_points,
-        held_out=None
-        if held_out is None
-        else HeldOutFacts(
-            films=len(held_out.labels),
-            normal=int((held_out.labels == 0).sum()),
-            pneumonia=int((held_out.labels == 1).sum()),
-        ),
+        held_out=None if held_out is None else _facts(held_out),
         details=[row for a in answers for row in _details(candidate, a)],
         comparisons=[row for a in answers for row in _comparisons(candidate, a, remarks)],
         combinations=[row for a in answers for row in _combinations(candidate, a)],
@@ -102,6 +97,11 @@ def detail(split: str, subject: str, scored: Scored, thresholds: dict[str, float
             )
         )
     return rows
+
+
+def _facts(held_out: HeldOut) -> HeldOutFacts:
+    normal, pneumonia = (int((held_out.labels == label).sum()) for label in (0, 1))
+    return HeldOutFacts(films=normal + pneumonia, normal=normal, pneumonia=pneumonia)
 
 
 def _details(candidate: Candidate, answers: Answers) -> list[Detail]:

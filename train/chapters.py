@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from train import pictures
 from train.evaluate import FUSED, TEST
 from train.page import Html, paragraph, picture, subheading, table
+from train.published import Published
 from train.summary import HELD_OUT, Detail, EnsembleSummary, SplitFacts, Summary
 from train.wording import films, fraction, fraction_cell, percent, percent_cell, verdict
 
@@ -58,39 +59,8 @@ def beside_paper(
     own = {r.subject: r for r in of_split(ensemble, split) if r.operating_point == "paper"}
     parts: list[Html] = []
     for number in sorted({row.table for row in summary.published}):
-        rows: list[list[str | Html]] = []
-        for told in summary.published:
-            if told.table != number:
-                continue
-            theirs = [f"{100 * value:.2f}" for value in (told.accuracy, told.recall, told.f1)]
-            ours = own.get(told.subject)
-            if ours is None:
-                rows.append([told.subject, *theirs, *["not trained"] * 5])
-                continue
-            measures = (ours.accuracy, ours.sensitivity, ours.recall_macro, ours.f1, ours.f1_macro)
-            rows.append([told.subject, *theirs, *(percent_cell(m) for m in measures)])
-        reading = next(row.reading for row in summary.published if row.table == number)
-        parts += [
-            subheading(f"The paper's Table {number}"),
-            table(
-                [
-                    "model",
-                    "paper: accuracy",
-                    "paper: recall",
-                    "paper: F1",
-                    "accuracy",
-                    "recall, pneumonia",
-                    "recall, macro",
-                    "F1, pneumonia",
-                    "F1, macro",
-                ],
-                rows,
-                f"In per cent; n = {split.films} films of {split.name}; y and every probability are "
-                "read at 0.5, as in the paper. pneumonia: of that class alone; macro: the plain mean "
-                f"of both classes. The paper does not say which of them it gives; its Table {number} "
-                f"looks like {reading}.",
-            ),
-        ]
+        told = [row for row in summary.published if row.table == number]
+        parts += [subheading(f"The paper's Table {number}"), _paper_table(told, own, split)]
     parts.append(
         picture(
             pictures.svg(pictures.beside_the_paper(list(own.values()), summary.published)),
@@ -105,29 +75,44 @@ def beside_paper(
     return tuple(parts)
 
 
+def _paper_table(told: Sequence[Published], own: Mapping[str, Detail], split: SplitFacts) -> Html:
+    """One of the paper's tables, its values before ours."""
+    rows: list[list[str | Html]] = []
+    for row in told:
+        theirs = [f"{100 * value:.2f}" for value in (row.accuracy, row.recall, row.f1)]
+        ours = own.get(row.subject)
+        if ours is None:
+            rows.append([row.subject, *theirs, *["not measured"] * 5])
+            continue
+        measures = (ours.accuracy, ours.sensitivity, ours.recall_macro, ours.f1, ours.f1_macro)
+        rows.append([row.subject, *theirs, *(percent_cell(m) for m in measures)])
+    heading = ["model", "paper: accuracy", "paper: recall", "paper: F1", "accuracy"]
+    heading += ["recall, pneumonia", "recall, macro", "F1, pneumonia", "F1, macro"]
+    return table(
+        heading,
+        rows,
+        f"In per cent; n = {split.films} films of {split.name}; y and every probability are read at 0.5, "
+        "as in the paper. pneumonia: of that class alone; macro: the plain mean of both classes. The "
+        f"paper does not say which of them it gives; its Table {told[0].table} looks like "
+        f"{told[0].reading}.",
+    )
+
+
 def all_figures(rows: Sequence[Detail], split: SplitFacts) -> tuple[Html, ...]:
     """Every measure of every model."""
     heading = ["model", "read at", "accuracy", "precision", "recall", "specificity", "F1"]
+    read = [[row.subject, f"{row.operating_point} > {row.threshold:.3f}"] for row in rows]
     one = [
-        [
-            row.subject,
-            f"{row.operating_point} > {row.threshold:.3f}",
-            *(
-                percent_cell(m)
-                for m in (row.accuracy, row.precision, row.sensitivity, row.specificity, row.f1)
-            ),
-        ]
-        for row in rows
+        [*said, *map(percent_cell, (r.accuracy, r.precision, r.sensitivity, r.specificity, r.f1))]
+        for said, r in zip(read, rows, strict=True)
     ]
     two = [
         [
-            row.subject,
-            f"{row.operating_point} > {row.threshold:.3f}",
-            *(percent_cell(m) for m in (row.precision_macro, row.recall_macro, row.f1_macro)),
-            fraction_cell(row.auc),
-            fraction_cell(row.average_precision),
+            *said,
+            *map(percent_cell, (r.precision_macro, r.recall_macro, r.f1_macro)),
+            *map(fraction_cell, (r.auc, r.average_precision)),
         ]
-        for row in rows
+        for said, r in zip(read, rows, strict=True)
     ]
     share = split.pneumonia / split.films
     return (

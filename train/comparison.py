@@ -56,19 +56,12 @@ def compare(
     """
     right = [(m.scores > t) == m.labels for m, t in zip(models, thresholds, strict=True)]
     only_one, only_other = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
-    whole = np.ones((1, len(models[0].labels)))
-    draws = patient_resamples(models[0], RESAMPLES, SEED)
-
-    def accuracy(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        one, other = (
-            rates(counts(m, t, weights))["accuracy"]
-            for m, t in zip(models, thresholds, strict=True)
-        )
-        return one - other
-
-    def area(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        return auc(models[0], weights) - auc(models[1], weights)
-
+    draws = (np.ones((1, len(models[0].labels))), patient_resamples(models[0], RESAMPLES, SEED))
+    accuracy = [
+        _accuracy(models[0], thresholds[0], w) - _accuracy(models[1], thresholds[1], w)
+        for w in draws
+    ]
+    area = [auc(models[0], w) - auc(models[1], w) for w in draws]
     return Comparison(
         split=split,
         subject=names[0],
@@ -79,6 +72,12 @@ def compare(
         only_subject_right=only_one,
         only_other_right=only_other,
         p_value=mcnemar(only_one, only_other),
-        accuracy_difference=measure(accuracy(whole), accuracy(draws)),
-        auc_difference=measure(area(whole), area(draws)),
+        accuracy_difference=measure(*accuracy),
+        auc_difference=measure(*area),
     )
+
+
+def _accuracy(
+    scored: Scored, threshold: float, weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    return rates(counts(scored, threshold, weights))["accuracy"]

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pneumo_edge.bundle import Bundle
-from pneumo_edge.errors import BundleError
+from pneumo_edge.held_out import read_held_out
 from pneumo_edge.manifest import MEMBER_NAMES
 from train.fuse import join, out_of_fold
 from train.run import Run
-
-FILE = "held_out.npz"
-"""Its name in a bundle."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,22 +42,10 @@ def held_out_of_bundle(bundle: Bundle) -> HeldOut | None:
     Raises:
         BundleError: the file is not what it should be.
     """
-    if FILE not in bundle.manifest.files:
+    found = read_held_out(bundle)
+    if found is None:
         return None
-    content = bundle.model(FILE)
-    raw = content if isinstance(content, bytes) else content.read_bytes()
-    try:
-        with np.load(io.BytesIO(raw)) as arrays:
-            probabilities, labels = arrays["probabilities"], arrays["labels"]
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as err:
-        raise BundleError(
-            f"{FILE} of bundle {bundle.id} cannot be read: {err}",
-            "pack it again with pneumo-edge convert",
-        ) from None
-    if probabilities.shape != (len(labels), len(MEMBER_NAMES)):
-        raise BundleError(
-            f"{FILE} of bundle {bundle.id} has probabilities of shape {probabilities.shape} "
-            f"for {len(labels)} labels",
-            "pack it again with pneumo-edge convert",
-        )
-    return HeldOut(probabilities.astype(np.float64), labels.astype(np.int64), None)
+    stored = [member.name for member in bundle.manifest.members]
+    columns = [stored.index(name) for name in MEMBER_NAMES]
+    probabilities = found.probabilities[:, columns].astype(np.float64)
+    return HeldOut(probabilities, found.labels.astype(np.int64), None)

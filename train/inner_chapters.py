@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from train import pictures
 from train.page import Html, paragraph, picture, subheading, table
 from train.published import PAPER_HOURS
 from train.recipe import BASELINE
-from train.summary import EnsembleSummary, SplitFacts
+from train.summary import Detail, EnsembleSummary, SplitFacts
+from train.timing import TrainingTime
 from train.wording import fraction_cell, percent_cell
 
 
@@ -31,29 +34,27 @@ def fusing(ensemble: EnsembleSummary, split: SplitFacts) -> tuple[Html, ...]:
         )
     ]
     rows = [row for row in ensemble.combinations if row.split == split.name]
-    if rows:
-        parts.append(
-            table(
-                ["combination", "read at", "AUC", "accuracy", "recall", "specificity", "F1"],
-                [
-                    [
-                        row.subject,
-                        f"{row.operating_point} > {row.threshold:.3f}",
-                        fraction_cell(row.auc),
-                        *(
-                            percent_cell(m)
-                            for m in (row.accuracy, row.sensitivity, row.specificity, row.f1)
-                        ),
-                    ]
-                    for row in rows
-                ],
-                f"What fusing gives, on {split.name} (n = {split.films}). AUC as a fraction, the rest "
-                "in per cent, of pneumonia. Everything was settled on the held-out films: the "
-                "weights, the logistic regression on the members' probabilities (stacking), which "
-                "member is best (by AUC), and each threshold called balanced.",
-            )
-        )
-    return tuple(parts)
+    return (*parts, *([_combinations(rows, split)] if rows else []))
+
+
+def _combinations(rows: Sequence[Detail], split: SplitFacts) -> Html:
+    """The fusion and the other ways to combine the members."""
+    return table(
+        ["combination", "read at", "AUC", "accuracy", "recall", "specificity", "F1"],
+        [
+            [
+                row.subject,
+                f"{row.operating_point} > {row.threshold:.3f}",
+                fraction_cell(row.auc),
+                *map(percent_cell, (row.accuracy, row.sensitivity, row.specificity, row.f1)),
+            ]
+            for row in rows
+        ],
+        f"What fusing gives, on {split.name} (n = {split.films}). AUC as a fraction, the rest in per "
+        "cent, of pneumonia. Everything was settled on the held-out films: the weights, the logistic "
+        "regression on the members' probabilities (stacking), which member is best (by AUC), and each "
+        "threshold called balanced.",
+    )
 
 
 def calibration(ensemble: EnsembleSummary, split: SplitFacts) -> tuple[Html, ...]:
@@ -127,7 +128,6 @@ def _times(ensemble: EnsembleSummary) -> tuple[Html, ...]:
     times = ensemble.training
     if not times:
         return ()
-    against = any(row.member == BASELINE for row in times)
     rows = [
         [
             row.member,
@@ -141,37 +141,33 @@ def _times(ensemble: EnsembleSummary) -> tuple[Html, ...]:
         ]
         for row in times
     ]
-    members = [row for row in times if row.member != BASELINE]
-    cnn, transfer = PAPER_HOURS
-    told = f"The paper trained its CNN for {cnn} and its transfer models for {transfer}, that is half. "
-    if against and members:
-        slower = sum((row.image_time_to_baseline or 0) > 1 for row in members)
-        told += (
-            f"Here {sum((row.time_to_baseline or 0) < 1 for row in members)} of {len(members)} "
-            f"members took less time in all than the CNN; by the image {slower} of {len(members)} are "
-            "slower than it. What time in all says depends on how many images each was given."
-        )
-    else:
-        told += "Here no CNN was trained with this run, so there is nothing to compare with."
+    heading = ["model", "epochs", "images seen", "minutes", "s per 1000 images", "minutes / CNN's"]
+    heading += ["s per image / CNN's", "begun from"]
     return (
         subheading("Training time"),
-        paragraph(told),
+        paragraph(_against_baseline(times)),
         table(
-            [
-                "model",
-                "epochs",
-                "images seen",
-                "minutes",
-                "s per 1000 images",
-                "minutes / CNN's",
-                "s per image / CNN's",
-                "begun from",
-            ],
+            heading,
             rows,
-            "Wall time of the training steps on the machine that trained, which may have done other "
-            "work beside it; images count as often as they were seen. Seconds per 1000 images are "
-            "those of the median epoch.",
+            "Wall time of the training steps on the machine that trained, which may have done other work "
+            "beside it; images count as often as they were seen. Seconds per 1000 images are those of the "
+            "median epoch.",
         ),
+    )
+
+
+def _against_baseline(times: Sequence[TrainingTime]) -> str:
+    cnn, transfer = PAPER_HOURS
+    told = f"The paper trained its CNN for {cnn} and its transfer models for {transfer}, that is half. "
+    members = [row for row in times if row.member != BASELINE]
+    if not members or len(members) == len(times):
+        return told + "Here no CNN was trained with this run, so there is nothing to compare with."
+    sooner = sum((row.time_to_baseline or 0) < 1 for row in members)
+    slower = sum((row.image_time_to_baseline or 0) > 1 for row in members)
+    return (
+        f"{told}Here {sooner} of {len(members)} members took less time in all than the CNN; by the image "
+        f"{slower} of {len(members)} are slower than it. What time in all says depends on how many images "
+        "each was given."
     )
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
 
 from pneumo_edge.manifest import Figures, Measure
 from train.card import formula
 from train.metrics import MEASURES
 from train.run import Fusion
+from train.table_console import table_console
 
 
 def _cell(measure: Measure) -> str:
@@ -27,17 +27,12 @@ def print_figures(rows: Sequence[Figures], title: str) -> None:
         table.add_row(
             row.subject, row.precision, point, *(_cell(getattr(row, m)) for m in MEASURES)
         )
-    _console().print(table)
-
-
-def _console() -> Console:
-    """A program that reads a pipe gets whole rows, not rows that are folded at 80 columns."""
-    return Console(width=None if Console().is_terminal else 200)
+    table_console().print(table)
 
 
 def print_fusion(fusion: Fusion) -> None:
     """The fusion as a formula, and its operating points."""
-    console = _console()
+    console = table_console()
     console.print(formula(fusion.weights, fusion.bias))
     for name, threshold in fusion.operating_points.items():
         console.print(f"{name}: pneumonia where y > {threshold:.4f}")
