@@ -15,6 +15,7 @@ from pneumo_edge import native_stderr, tflite_file
 from pneumo_edge.engines import choose
 from pneumo_edge.errors import EngineError
 from pneumo_edge.interpreter_engine import Contract, InterpreterEngine
+from pneumo_edge.types import SIDE
 
 _REMEDY = "update the graphics driver, or use --engine cpu"
 
@@ -45,7 +46,7 @@ class GpuEngine:
         contract = self._processor.contract(model, label)
         data = model if isinstance(model, bytes) else model.read_bytes()
         data = tflite_file.pooled_strides(data)
-        with native_stderr.captured(everything=True) as complaint:
+        with native_stderr.silenced() as complaint:
             try:
                 compiled = self._compile(data)
             except (RuntimeError, ValueError) as err:
@@ -72,11 +73,15 @@ class GpuEngine:
 
     def _close(self) -> None:
         """Let go of the card before Python ends: LiteRT says so on standard error."""
-        with native_stderr.captured(everything=True):
+        with native_stderr.silenced():
             for backbone in self._backbones:
                 backbone.close()
             if self._environment is not None:
                 self._environment.close()
+        # What is left says so when the C++ library is unloaded, after the last line of Python.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
 
 
 class _Backbone:
@@ -86,15 +91,17 @@ class _Backbone:
         self._compiled = compiled
         self._contract = contract
         self._label = label
-        with native_stderr.captured(everything=True):
+        with native_stderr.silenced():
             self._inputs = compiled.create_input_buffers(0)
             self._outputs = compiled.create_output_buffers(0)
+            # The first access makes LiteRT set up a second environment.
+            self._inputs[0].write(np.zeros((1, SIDE, SIDE, 1), np.int8))
 
     def features(self, pixels: NDArray[np.int8]) -> NDArray[np.float32]:
         shape = self._contract.shape
         dtype = np.int8 if self._contract.quantized else np.float32
         try:
-            self._inputs[0].write(pixels)
+            self._inputs[0].write(np.ascontiguousarray(pixels))
             self._compiled.run_by_index(0, self._inputs, self._outputs)
             features = self._outputs[0].read(int(np.prod(shape)), dtype)
         except (RuntimeError, ValueError) as err:

@@ -19,15 +19,12 @@ _LIBRARY_LINES = (
 
 
 @contextmanager
-def captured(everything: bool = False) -> Iterator[Callable[[], str]]:
+def captured() -> Iterator[Callable[[], str]]:
     """Hold back file descriptor 2 while a library runs.
 
     libjpeg and libpng report damage only by printing it, and OpenCV then hands out a film that is
     grey from there on. One thread at a time; a line that another thread wrote meanwhile is passed
     on.
-
-    Args:
-        everything: Pass nothing on: what a graphics driver prints has no common beginning.
 
     Yields:
         A function that returns what has been written so far.
@@ -50,10 +47,50 @@ def captured(everything: bool = False) -> Iterator[Callable[[], str]]:
             finally:
                 os.dup2(saved, 2)
                 os.close(saved)
-                passed_on = [] if everything else written().splitlines(keepends=True)
-                for line in passed_on:
+                for line in written().splitlines(keepends=True):
                     if line.strip() and not line.startswith(_LIBRARY_LINES):
                         os.write(2, line)
+
+
+@contextmanager
+def silenced() -> Iterator[Callable[[], str]]:
+    """Hold back standard output and standard error while a graphics driver loads; nothing is passed on.
+
+    Such drivers print to both, and their lines have no common beginning. No other thread may have
+    anything to print meanwhile.
+
+    Yields:
+        A function that returns what has been written so far.
+    """
+    with _lock, scratch() as sink:
+        saved = {}
+        for stream in (1, 2):
+            try:
+                saved[stream] = os.dup(stream)
+            except OSError:  # the process was started without it
+                continue
+            os.dup2(sink.fileno(), stream)
+
+        def written() -> str:
+            _flush()
+            sink.seek(0)
+            return sink.read().decode(errors="replace")
+
+        try:
+            yield written
+        finally:
+            _flush()
+            for stream, copy in saved.items():
+                os.dup2(copy, stream)
+                os.close(copy)
+
+
+def _flush() -> None:
+    """Make C write now what it would write to a file or a pipe when the process ends."""
+    if os.name == "posix":
+        import ctypes
+
+        ctypes.CDLL(None).fflush(None)
 
 
 def scratch() -> IO[bytes]:

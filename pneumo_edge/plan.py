@@ -64,7 +64,7 @@ def make(
         known = _measured(bundle)
     trial = known.best(engine, films, early_exit is not None) if known else None
     name: engines.EngineName = trial.engine if trial else engines.kind(engine).name
-    allowed = threads.checked(cores or threads.available())
+    allowed = threads.checked(threads.available() if cores is None else cores)
     lanes = min(allowed, MAX_LANES) if films >= LANES_FROM and name != "gpu" else 1
     per_member, side_by_side = allowed // lanes, 1
     if lanes == 1 and trial is not None and cores is None:
@@ -78,12 +78,14 @@ def make(
 def _measured(bundle: Bundle) -> choice.Choice | None:
     from pneumo_edge import measure
 
+    sys.stderr.write("measuring which engine is the fastest here, once\n")
+    sys.stderr.flush()
+    found = None
     try:
         found = measure.measure_all(bundle)
         choice.write(found, bundle)
-    except PneumoEdgeError as err:  # the batch goes on without
+    except PneumoEdgeError as err:  # the batch goes on without, or measures again the next time
         _warn(str(err))
-        return None
     return found
 
 
@@ -103,9 +105,19 @@ def open_lanes(plan: Plan, bundle: Bundle) -> list[Decider]:
         engine = engines.choose(plan.fallback)
         _fell(err, engine.name)
     first = [Ensemble(bundle, engine, plan.threads, plan.side_by_side) for _ in range(plan.lanes)]
-    if plan.fallback is None or engine.name == plan.fallback:
+    falls = plan.fallback if engine.name != plan.fallback else None
+    if engine.name == "gpu":
+        # Drivers print while they load, so nothing else may be under way.
+        try:
+            first[0].load()
+        except EngineError as err:
+            if falls is None:
+                raise
+            _fell(err, falls)
+            return [_second(plan, bundle, falls)()]
+    if falls is None:
         return list(first)
-    return [Fallback(one, _second(plan, bundle, plan.fallback), _fell) for one in first]
+    return [Fallback(one, _second(plan, bundle, falls), _fell) for one in first]
 
 
 def _second(plan: Plan, bundle: Bundle, name: engines.EngineName) -> Callable[[], Ensemble]:

@@ -22,7 +22,7 @@ def has_outside_weights(data: bytes) -> bool:
 
 def inlined(data: bytes) -> bytes:
     """The model with every weight inside the flatbuffer; OpenVINO reads no other."""
-    return _pack(_parse(data))
+    return pack(parse(data))
 
 
 def pooled_strides(data: bytes) -> bytes:
@@ -31,7 +31,7 @@ def pooled_strides(data: bytes) -> bytes:
     A maximum over one value is that value, so nothing changes. LiteRT's WebGPU accelerator (2.1 to 2.3) takes
     its fast path for 1 x 1 kernels whatever their stride, and answers nonsense.
     """
-    model = _parse(data)
+    model = parse(data)
     for graph in model.subgraphs:
         operators: list[Any] = []
         for operator in graph.operators:
@@ -39,10 +39,11 @@ def pooled_strides(data: bytes) -> bytes:
                 operators.append(_split_off_stride(model, graph, operator))
             operators.append(operator)
         graph.operators = operators
-    return _pack(model)
+    return pack(model)
 
 
-def _parse(data: bytes) -> Any:
+def parse(data: bytes) -> Any:
+    """The schema's object tree, every weight in it."""
     from ai_edge_litert import schema_py_generated as schema
 
     model = schema.ModelT.InitFromPackedBuf(data, 0)
@@ -53,7 +54,8 @@ def _parse(data: bytes) -> Any:
     return model
 
 
-def _pack(model: Any) -> bytes:
+def pack(model: Any) -> bytes:
+    """A file of the tree that `parse` made."""
     import flatbuffers  # comes with ai-edge-litert, as the schema does
 
     builder = flatbuffers.Builder(1 << 20)

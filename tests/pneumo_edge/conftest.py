@@ -1,7 +1,8 @@
-"""Films that nobody was harmed for, and the console script as pyproject names it."""
+"""Films that nobody was harmed for, bundles of one's own, and the console script as pyproject names it."""
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,11 +10,14 @@ from importlib import metadata
 from pathlib import Path
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pneumo_edge.bundle import default_bundle
+from pneumo_edge import choice
+from pneumo_edge.bundle import Bundle, default_bundle, load_bundle
+from pneumo_edge.manifest import answer_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,37 @@ def cli(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> C
         return Ran(code, out, err)
 
     return call
+
+
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """What was measured on this machine decides no test, and no test leaves a measurement behind."""
+    folder = tmp_path / "cache of pneumo-edge"
+    monkeypatch.setenv(choice.ENVIRONMENT, str(folder))
+    return folder
+
+
+@pytest.fixture
+def bundle_with(tmp_path: Path, bundle_dir: Path) -> Callable[[dict[str, bytes]], Bundle]:
+    """The bundle that ships, with files added or replaced, and its manifest true to them."""
+
+    def make(files: dict[str, bytes]) -> Bundle:
+        place = tmp_path / "bundle"
+        place.mkdir()
+        manifest = load_bundle(bundle_dir).manifest
+        for name in manifest.files:
+            (place / name).symlink_to(bundle_dir / name)
+        hashes = dict(manifest.files)
+        for name, data in files.items():
+            (place / name).unlink(missing_ok=True)
+            (place / name).write_bytes(data)
+            hashes[name] = hashlib.sha256(data).hexdigest()
+        manifest = msgspec.structs.replace(manifest, files=hashes)
+        manifest = msgspec.structs.replace(manifest, id=answer_id(manifest))
+        (place / "manifest.json").write_bytes(msgspec.json.encode(manifest))
+        return load_bundle(place)
+
+    return make
 
 
 @pytest.fixture

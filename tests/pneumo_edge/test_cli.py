@@ -393,7 +393,7 @@ def test_memory_does_not_grow_with_the_folder(tmp_path: Path) -> None:
         place.mkdir()
         for number in range(files):
             (place / f"{number}.png").write_bytes(b"text")
-        command = [sys.executable, "-c", code, "infer", str(place), "--jsonl"]
+        command = [sys.executable, "-c", code, "infer", str(place), "--jsonl", "--engine", "cpu"]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         assert len(done.stdout.splitlines()) == files
         return int(done.stderr.split()[-1])

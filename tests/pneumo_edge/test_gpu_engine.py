@@ -1,0 +1,110 @@
+"""The graphics card, or SwiftShader in its place, answers as the processor does."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pneumo_edge import tflite_file
+from pneumo_edge.bundle import load_bundle
+from pneumo_edge.engines import choose, kind
+
+Cli = Callable[..., Any]
+
+SWIFTSHADER = Path("/usr/lib/chromium/vk_swiftshader_icd.json")
+"""Where Debian's chromium has it."""
+
+PROBE = """
+import sys
+from pathlib import Path
+import numpy as np
+from pneumo_edge.engines import choose
+from pneumo_edge.errors import EngineError
+model, pixels, out = map(Path, sys.argv[1:])
+try:
+    backbone = choose("gpu").backbone(model, model.name, 1)
+    np.save(out, backbone.features(np.load(pixels)))
+except EngineError as err:
+    sys.exit(err.what)
+"""
+
+pytestmark = pytest.mark.skipif(
+    not kind("gpu").installed(), reason="this LiteRT has no WebGPU accelerator"
+)
+
+
+AFTER_A_STRIDE = 22
+"""Operators of ResNet50 up to the first block that begins with a strided 1 x 1 convolution: a whole member
+takes a software driver too long."""
+
+
+def first_operators(model: Path, count: int) -> bytes:
+    """The model up to an operator, whose output becomes its only one."""
+    parsed = tflite_file.parse(model.read_bytes())
+    (graph,) = parsed.subgraphs
+    graph.operators = graph.operators[:count]
+    graph.outputs = graph.operators[-1].outputs
+    parsed.signatureDefs = None
+    return tflite_file.pack(parsed)
+
+
+def environment(**settings: str) -> dict[str, str]:
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith("VK_")
+    } | settings
+
+
+@pytest.fixture
+def graphics() -> dict[str, str]:
+    """The machine's own card where VK_ICD_FILENAMES names one, else SwiftShader."""
+    named = os.environ.get("VK_ICD_FILENAMES")
+    if named is None and not SWIFTSHADER.is_file():
+        pytest.skip(f"VK_ICD_FILENAMES names no driver, and {SWIFTSHADER} is not there")
+    return environment(VK_ICD_FILENAMES=named or str(SWIFTSHADER))
+
+
+def test_a_strided_block_answers_as_on_the_processor(
+    graphics: dict[str, str], grey: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    model = tmp_path / "block.tflite"
+    model.write_bytes(first_operators(load_bundle().path / "resnet50.tflite", AFTER_A_STRIDE))
+    pixels = np.ascontiguousarray(grey[:150, :150]).reshape(1, 150, 150, 1).view(np.int8)
+    np.save(tmp_path / "pixels.npy", pixels)
+    command = [sys.executable, "-c", PROBE, model, tmp_path / "pixels.npy", tmp_path / "out.npy"]
+    done = subprocess.run(command, env=graphics, capture_output=True, text=True, check=False)
+    if "finds no graphics card" in done.stderr:
+        pytest.skip(f"LiteRT takes none of {graphics['VK_ICD_FILENAMES']}: {done.stderr.strip()}")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), (
+        "a driver's noise came through"
+    )
+    found = np.load(tmp_path / "out.npy")
+    expected = choose("cpu").backbone(model, model.name, 1).features(pixels)
+    # Float arithmetic between int8 roundings: single steps differ. A stride that is lost leaves 0.73.
+    assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.999
+
+
+def test_without_a_driver_it_is_one_line_with_a_remedy(film: Path) -> None:
+    command = [sys.executable, "-c", "from pneumo_edge.cli import main; main()", "infer", str(film)]
+    done = subprocess.run(
+        [*command, "--engine", "gpu", "--json"],
+        env=environment(VK_ICD_FILENAMES=os.devnull, VK_DRIVER_FILES=os.devnull),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode == 0:
+        assert json.loads(done.stdout)["engine"] == "gpu"
+        pytest.skip("a card was found without Vulkan")
+    (line,) = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (1, "")
+    assert line.startswith("error: the engine gpu finds no graphics card")
+    assert "to fix it, install the card's driver" in line
