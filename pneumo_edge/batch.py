@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Literal
 
 from pneumo_edge import engines, pipeline, plan, progress, sources, writers
 from pneumo_edge.bundle import Bundle
-from pneumo_edge.screening import Screener
+from pneumo_edge.decode import decode
+from pneumo_edge.screening import Decoder, Screener
 from pneumo_edge.types import Finding, Refusal
 
 Form = Literal["text", "json", "jsonl", "csv"]
@@ -41,6 +43,12 @@ class Request:
     early_exit: bool = False
     """Stop at the member that decides the label."""
 
+    force: bool = False
+    """Read DICOM files that say that they are no radiograph."""
+
+    sandbox: bool = False
+    """Decode in another process, within bounds of memory and time."""
+
 
 def run(request: Request) -> bool:
     """Screen every image, put out each outcome as it comes and keep none.
@@ -51,10 +59,25 @@ def run(request: Request) -> bool:
     Raises:
         PneumoEdgeError: the bundle, the engine or the CSV file cannot be used.
     """
+    with ExitStack() as stack:
+        return _run(request, _decoder(request, stack))
+
+
+def _decoder(request: Request, stack: ExitStack) -> Decoder:
+    """Begun before all else, so that a sandbox starts while the bundle is loaded."""
+    if request.sandbox:
+        from pneumo_edge.sandbox import Sandbox
+
+        box = stack.enter_context(closing(Sandbox()))
+        return partial(box.decode, force=request.force)
+    return partial(decode, force=request.force)
+
+
+def _run(request: Request, decoder: Decoder) -> bool:
     bundle = request.bundle.result()
     bundle.threshold(request.operating_point)  # refused before the models are loaded
     arguments = list(request.images)
-    lanes = _lanes(request, bundle, arguments)
+    lanes = _lanes(request, bundle, arguments, decoder)
     clean = True
     with (
         progress.bar(arguments) as advance,
@@ -68,7 +91,9 @@ def run(request: Request) -> bool:
     return clean
 
 
-def _lanes(request: Request, bundle: Bundle, arguments: list[str]) -> list[Screener]:
+def _lanes(
+    request: Request, bundle: Bundle, arguments: list[str], decoder: Decoder
+) -> list[Screener]:
     """One screener for each film that is scored at a time."""
     point = request.operating_point
     films = 1
@@ -78,7 +103,7 @@ def _lanes(request: Request, bundle: Bundle, arguments: list[str]) -> list[Scree
         bundle, request.engine, request.threads, films, point if request.early_exit else None
     )
     return [
-        Screener(ensemble, point, request.early_exit, chosen.order)
+        Screener(ensemble, point, request.early_exit, chosen.order, decoder)
         for ensemble in plan.open_lanes(chosen, bundle)
     ]
 

@@ -176,6 +176,13 @@ def infer(
         bool,
         typer.Option("--early-exit", help="Stop at the member that decides the label: y unknown."),
     ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Read a DICOM file even if it is no radiograph.")
+    ] = False,
+    sandbox: Annotated[
+        bool,
+        typer.Option(help="Decode in a process of bounded memory and time, for others' files."),
+    ] = False,
     engine: EngineOption = EngineChoice.auto,
     cores: ThreadsOption = None,
     bundle: BundleOption = None,
@@ -198,6 +205,8 @@ def infer(
         threads=cores,
         bundle=opening,
         early_exit=early_exit,
+        force=force,
+        sandbox=sandbox,
     )
     if not batch.run(request):
         raise typer.Exit(1)

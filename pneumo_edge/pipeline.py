@@ -49,7 +49,7 @@ def outcomes(films: Iterator[Source], lanes: Sequence[Screener]) -> Iterator[Out
                     yield begun.popleft().result()
                 yield lanes[0].outcome(source)
                 continue
-            film = decoders.submit(ready, source)
+            film = decoders.submit(ready, source, lanes[0].decoder)
             begun.append(scorers.submit(_score, idle, source, film))
             if len(begun) > _AHEAD * len(lanes):
                 yield begun.popleft().result()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,7 +14,10 @@ from pneumo_edge.ensemble import Decision
 from pneumo_edge.errors import BadRadiographError
 from pneumo_edge.prepare import prepare
 from pneumo_edge.sources import Source
-from pneumo_edge.types import Finding, InputTensor, Refusal, Timings
+from pneumo_edge.types import Finding, InputTensor, Radiograph, Refusal, Timings
+
+Decoder = Callable[[bytes, str], Radiograph]
+"""As `decode.decode`: the bytes, and what to call them."""
 
 
 class Decider(Protocol):
@@ -44,14 +47,18 @@ class Prepared:
     prepare_ms: float
 
 
-def ready(source: Source) -> Prepared:
+def ready(source: Source, decoder: Decoder = decode) -> Prepared:
     """Read, decode and prepare.
+
+    Args:
+        source: What to read.
+        decoder: Another one, as a sandbox's; it is called by several threads.
 
     Raises:
         BadRadiographError: the source cannot be read as a radiograph.
     """
     start = time.perf_counter()
-    film = decode(source.read(), source.name)
+    film = decoder(source.read(), source.name)
     decoded = time.perf_counter()
     tensor = prepare(film)
     end = time.perf_counter()
@@ -68,6 +75,7 @@ class Screener:
     """Stop at the member that decides the label."""
     order: tuple[str, ...] | None = None
     """In which early exit runs the members; None for the manifest's order."""
+    decoder: Decoder = decode
 
     def screen(self, source: Source) -> Finding:
         """Read, decode, prepare, score and compare with the threshold.
@@ -77,7 +85,7 @@ class Screener:
             BundleError: the bundle's models answer nonsense, or lack the operating point.
             EngineError: the engine failed.
         """
-        return self.finish(ready(source))
+        return self.finish(ready(source, self.decoder))
 
     def finish(self, film: Prepared) -> Finding:
         """Score and compare with the threshold.

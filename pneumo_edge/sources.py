@@ -16,6 +16,9 @@ from pneumo_edge.limits import MAX_BYTES
 
 STDIN = "-"
 
+DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".dic"})
+"""Also searched for in a folder, in lower case."""
+
 NAMES_AT_A_TIME = 4096
 """A folder is gone through again for each so many entries: its names never all lie in memory."""
 
@@ -47,9 +50,11 @@ class Source:
 
 
 def is_single(arguments: list[str]) -> bool:
-    """Whether the arguments name one image, and not a folder or a pattern."""
+    """Whether the arguments name one image, and not a folder, a pattern or a disc's index."""
     return len(arguments) == 1 and not (
-        _is_pattern(arguments[0]) or _is_folder(_at_home(arguments[0]))
+        _is_pattern(arguments[0])
+        or _is_folder(_at_home(arguments[0]))
+        or _is_index(_at_home(arguments[0]))
     )
 
 
@@ -57,7 +62,8 @@ def expand(arguments: Iterable[str]) -> Iterator[Source]:
     """Every image of the arguments, in their order, folders recursively and sorted by name.
 
     Within a folder, names that start with a dot, and suffixes that are no image's, are passed over;
-    links to folders are not followed. What cannot be opened becomes a source that fails when read.
+    a file without a suffix is one if it starts as DICOM does. A DICOMDIR stands for the images that
+    it names. Links to folders are not followed. What cannot be opened becomes a source that fails when read.
     """
     for argument in arguments:
         path = _at_home(argument)
@@ -67,9 +73,12 @@ def expand(arguments: Iterable[str]) -> Iterator[Source]:
             what = f"no file matches {argument!r}"
             yield from _some(_pattern(argument), argument, what, "check the pattern")
         elif _is_folder(path):
-            kinds = ", ".join(sorted(SUFFIXES))
+            kinds = ", ".join(sorted(SUFFIXES | DICOM_SUFFIXES))
             what = f"the folder {argument} holds no image"
             yield from _some(_folder(path), argument, what, f"name a folder with {kinds} files")
+        elif _is_index(path):
+            what = f"the index {argument} names no image"
+            yield from _some(_index(path), argument, what, "name the folder that it is in")
         else:
             yield Source(str(path) if argument.startswith("~") else argument)
 
@@ -77,6 +86,10 @@ def expand(arguments: Iterable[str]) -> Iterator[Source]:
 def _is_pattern(argument: str) -> bool:
     """A file whose own name has brackets is no pattern."""
     return glob.has_magic(argument) and not os.path.lexists(argument)
+
+
+def _is_index(path: Path) -> bool:
+    return path.name.upper() == "DICOMDIR" and not _is_folder(path)
 
 
 def _is_folder(path: Path) -> bool:
@@ -113,12 +126,41 @@ def _pattern(pattern: str) -> Iterator[Source]:
             yield Source(name)
 
 
+def _index(path: Path) -> Iterator[Source]:
+    try:
+        from pneumo_edge.dicom import directory
+
+        for image in directory.images(path):
+            yield Source(str(image))
+    except BadRadiographError as err:
+        yield Source(str(path), err)
+    except ModuleNotFoundError:
+        what = f"{path} is the index of DICOM files, and pydicom is not installed"
+        yield Source(str(path), BadRadiographError(what, "run: pip install 'pneumo-edge[dicom]'"))
+
+
+def _is_image(entry: os.DirEntry[str]) -> bool:
+    """By suffix; DICOM files of a disc or an archive have none, or the last number of a UID."""
+    suffix = Path(entry.name).suffix.lower()
+    if suffix in SUFFIXES or suffix in DICOM_SUFFIXES:
+        return not _is_folder(Path(entry.path))
+    if entry.name.upper() == "DICOMDIR" or not (suffix == "" or suffix[1:].isdigit()):
+        return False
+    try:
+        if not entry.is_file():  # reading a named pipe would wait for ever
+            return False
+        with Path(entry.path).open("rb") as stream:
+            return stream.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
+
+
 def _folder(folder: Path) -> Iterator[Source]:
     try:
         for entry in _sorted_entries(folder):
             if entry.is_dir(follow_symlinks=False):
                 yield from _folder(Path(entry.path))
-            elif Path(entry.name).suffix.lower() in SUFFIXES and not _is_folder(Path(entry.path)):
+            elif _is_image(entry):
                 yield Source(entry.path)
     except OSError as err:
         what = f"the folder {folder} cannot be read ({err.strerror})"
