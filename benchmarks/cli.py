@@ -1,9 +1,12 @@
-"""`pneumo-edge bench`: process, latency."""
+"""`pneumo-edge bench`: report, compare, process, operations, roofline."""
 
 import typer
 
-from benchmarks import infer_process, latency
+from benchmarks import compare, infer_process, operations, report, roofline
 
 app = typer.Typer(help="Measure what runs on this machine.", no_args_is_help=True)
+app.command("report")(report.command)
+app.command("compare")(compare.command)
 app.command("process")(infer_process.command)
-app.command("latency")(latency.command)
+app.command("operations")(operations.command)
+app.command("roofline")(roofline.command)

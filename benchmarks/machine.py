@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from pneumo_edge.cpu_features import processor
+
 MIB = 2**20
 
 
@@ -36,9 +38,10 @@ def this_machine() -> Machine:
     """Look at the machine that runs this."""
     import psutil
 
+    found = processor()
     return Machine(
-        cpu=_cpu_name(),
-        isa=" ".join(_int8_features()),
+        cpu=found.name or platform.processor() or platform.machine(),
+        isa=" ".join(feature.flag for feature in found.features),
         cores=len(available_cores()),
         memory_mib=psutil.virtual_memory().total // MIB,
         load_1min=round(psutil.getloadavg()[0], 2),
@@ -54,23 +57,14 @@ def available_cores() -> list[int]:
     return list(range(os.cpu_count() or 1))
 
 
-def _cpuinfo(*keys: str) -> str:
-    """The first value in Linux's list of processors under one of the keys, or an empty text."""
+def peak_mib() -> float:
+    """The most memory that this process has had resident; where only getrusage tells, its parent's counts too."""
     try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        text = Path("/proc/self/status").read_text(encoding="utf-8")
     except OSError:
-        return ""
-    for key in keys:
-        match = re.search(rf"^{key}\s*: (.+)$", text, re.MULTILINE)
-        if match:
-            return match.group(1).strip()
-    return ""
+        import resource  # not on Windows, which has no /proc either
 
-
-def _cpu_name() -> str:
-    return _cpuinfo("model name", "Model", "Hardware") or platform.processor() or platform.machine()
-
-
-def _int8_features() -> list[str]:
-    wanted = {"avx2", "avx512_vnni", "avx_vnni", "amx_int8", "asimd", "asimddp", "i8mm", "sve"}
-    return sorted(wanted & set(_cpuinfo("flags", "Features").split()))
+        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return used / (MIB if platform.system() == "Darwin" else MIB // 1024)
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", text, re.MULTILINE)
+    return int(found.group(1)) / 1024 if found else 0.0
