@@ -197,7 +197,8 @@ def from_elsewhere(ensemble: EnsembleSummary, split: SplitFacts) -> tuple[Html, 
             f"calibration. The fusion's AUC is {fraction(whole.auc)}. {chance}",
             "key",
         ),
-        *(all_figures(rows, split)),
+        *(paragraph(verdict(c)) for c in ensemble.comparisons if c.split == split.name),
+        *all_figures(rows, split),
     ]
     if groups:
         parts.append(

@@ -24,9 +24,9 @@ def print_figures(rows: Sequence[Figures], title: str) -> None:
         table.add_column(heading)
     for row in rows:
         point = f"{row.operating_point} > {row.threshold:.3f}"
-        table.add_row(
-            row.subject, row.precision, point, *(_cell(getattr(row, m)) for m in MEASURES)
-        )
+        group = row.split.partition("/")[2].replace("/", " ")  # view AP
+        model = f"{row.subject}, {group}" if group else row.subject
+        table.add_row(model, row.precision, point, *(_cell(getattr(row, m)) for m in MEASURES))
     table_console().print(table)
 
 

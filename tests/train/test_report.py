@@ -36,6 +36,24 @@ def test_a_table_in_a_pipe_keeps_each_row_on_a_line(capsys: pytest.CaptureFixtur
         assert "float32" in line
 
 
+def test_the_figures_of_a_view_name_it(capsys: pytest.CaptureFixture[str]) -> None:
+    row = Figures(
+        subject="fused",
+        precision="int8",
+        split="elsewhere/view/AP",
+        operating_point="paper",
+        threshold=0.5,
+        n=9,
+        auc=WIDE,
+        accuracy=WIDE,
+        sensitivity=WIDE,
+        specificity=WIDE,
+        f1=WIDE,
+    )
+    print_figures([row], "9 films")
+    assert "fused, view AP" in capsys.readouterr().out
+
+
 def test_a_fusion_is_told_as_a_formula(capsys: pytest.CaptureFixture[str]) -> None:
     fusion = Fusion(
         weights={"vgg16": 0.55, "vgg19": -0.25, "resnet50": 0.3, "xception": 0.01},
