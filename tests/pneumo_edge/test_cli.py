@@ -63,6 +63,21 @@ def test_the_operating_point_sets_the_threshold(cli: Cli, film: Path) -> None:
         assert (found["operating_point"], found["threshold"]) == (name, threshold)
 
 
+def test_early_exit_gives_an_interval_and_the_same_label(
+    cli: Cli, film: Path, schema: jsonschema.Draft202012Validator
+) -> None:
+    whole = json.loads(cli("infer", film, "--json").out)
+    ran = cli("infer", film, "--json", "--early-exit")
+    found = json.loads(ran.out)
+    schema.validate(found)
+    assert (ran.code, found["label"]) == (0, whole["label"])
+    if found["interval"] is None:
+        assert found["y"] == whole["y"]
+    else:
+        assert found["interval"]["low"] <= whole["y"] <= found["interval"]["high"]
+        assert len(found["members"]) < len(whole["members"])
+
+
 def test_threads_do_not_change_the_answer(cli: Cli, film: Path) -> None:
     one = json.loads(cli("infer", film, "--json", "--threads", "1").out)
     many = json.loads(cli("infer", film, "--json").out)

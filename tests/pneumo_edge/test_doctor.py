@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from pneumo_edge import choice, doctor
+from pneumo_edge.bundle import load_bundle
+from pneumo_edge.choice import Choice, Failure, Trial
 from pneumo_edge.cpu_features import processor
 from pneumo_edge.doctor import examine
 from pneumo_edge.measure import SAMPLES
@@ -16,7 +19,7 @@ from pneumo_edge.sources import Source
 
 Cli = Callable[..., Any]
 
-AMD = "processor : 0\nflags\t\t: fpu sse2 avx avx2 sha_ni\n"
+AMD = "processor : 0\nmodel name : AMD EPYC\nflags\t\t: fpu sse2 avx avx2 sha_ni\n"
 XEON = "flags : fpu avx2 avx512bw avx512_vnni amx_int8\n"
 PI5 = "Features\t: fp asimd asimdhp asimddp\n"
 PI3 = "Features\t: fp asimd crc32\n"
@@ -36,6 +39,42 @@ def test_the_installation_under_test_is_sound(cli: Cli) -> None:
 def test_the_samples_are_read(cli: Cli) -> None:
     for label in ("normal", "pneumonia"):
         assert len(Source(str(SAMPLES / f"{label}.png")).read()) > 1000
+
+
+def test_auto_says_what_it_takes_and_whether_that_was_measured(
+    monkeypatch: pytest.MonkeyPatch, own_cache: Path
+) -> None:
+    bundle = load_bundle()
+    plain = doctor._auto(bundle)
+    assert (plain.name, plain.state) == ("auto", "ok")
+    assert "the first that is installed; doctor --measure finds the fastest" in plain.says
+    costs = dict.fromkeys(bundle.manifest.evaluation_order, 5.0)
+    orders = {"paper": list(costs)}
+    one = Trial("cpu", 1, 1, 100.0, 20.0, costs, orders, [0.2, 0.9])
+    many = Trial("openvino", 1, 1, 4000.0, 11.0, costs, orders, [0.2, 0.9])
+    found = Choice(
+        choice.key(bundle), "2026-11-22T00:00:00+00:00", [one, many], [Failure("gpu", "no card")]
+    )
+    monkeypatch.setattr(doctor, "measure_all", lambda _: found)
+    said = {check.name: check.says for check in doctor._measure(bundle)}
+    assert "20.0 ms a film" in said["measured cpu"]
+    assert said["measured gpu"] == "not usable here: no card"
+    says = doctor._auto(bundle).says
+    assert "one film: cpu (20.0 ms a film); many: openvino (11.0 ms a film)" in says
+    assert f"early exit: {' '.join(costs)}" in says
+    assert str(own_cache) in says
+
+
+def test_a_measurement_that_cannot_be_kept_fails_with_its_remedy(
+    monkeypatch: pytest.MonkeyPatch, own_cache: Path
+) -> None:
+    own_cache.write_text("a file stands where the folder belongs")
+    bundle = load_bundle()
+    found = Choice(choice.key(bundle), "2026-11-22T00:00:00+00:00", [], [])
+    monkeypatch.setattr(doctor, "measure_all", lambda _: found)
+    (check,) = doctor._measure(bundle)
+    assert check.state == "fail"
+    assert choice.ENVIRONMENT in str(check.remedy)
 
 
 def test_a_broken_bundle_fails_with_its_remedy(cli: Cli, tmp_path: Path) -> None:
@@ -66,6 +105,7 @@ def test_the_features_are_read_fastest_first(
     assert found.known
     assert [feature.flag for feature in found.features] == flags
     assert found.has_dot_products == dot_products
+    assert found.name == ("AMD EPYC" if cpuinfo == AMD else "")
 
 
 def test_a_system_that_lists_no_features_is_unknown(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import msgspec
 import pytest
 
 from pneumo_edge.records import Record, encodable, record
-from pneumo_edge.types import Finding, MemberScore, Refusal, Timings
+from pneumo_edge.types import Finding, Interval, MemberScore, Refusal, Timings
 
 MEMBER = MemberScore("vgg16", 0.9000001, 2.2, 12.34567)
 FINDING = Finding(
@@ -24,6 +25,7 @@ FINDING = Finding(
     engine="cpu",
     bundle="0123456789ab",
 )
+EARLY = dataclasses.replace(FINDING, y=None, interval=Interval(0.6000001, 0.9))
 REFUSAL = Refusal("b.png", "b.png is empty (0 bytes)", "copy it again")
 
 
@@ -32,7 +34,7 @@ def as_json(outcome: Finding | Refusal) -> dict[str, object]:
     return found
 
 
-@pytest.mark.parametrize("outcome", [FINDING, REFUSAL], ids=["finding", "refusal"])
+@pytest.mark.parametrize("outcome", [FINDING, EARLY, REFUSAL], ids=["finding", "early", "refusal"])
 def test_the_schema_holds_and_has_every_field(outcome: Finding | Refusal, root: Path) -> None:
     schema = json.loads((root / "docs" / "finding.schema.json").read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator(schema).validate(as_json(outcome))
@@ -44,6 +46,16 @@ def test_what_decides_is_not_rounded_and_times_are() -> None:
     assert found["y"] == 0.5000001
     assert found["members"] == [{"name": "vgg16", "probability": 0.9000001, "ms": 12.346}]
     assert found["ms"] == {"decode": 1.0, "prepare": 2, "infer": 3, "total": 6.0}
+
+
+def test_after_an_early_exit_there_is_an_interval_in_place_of_y(root: Path) -> None:
+    found = as_json(EARLY)
+    assert (found["y"], found["interval"]) == (None, {"low": 0.6000001, "high": 0.9})
+    assert as_json(FINDING)["interval"] is None
+    schema = json.loads((root / "docs" / "finding.schema.json").read_text(encoding="utf-8"))
+    validator = jsonschema.Draft202012Validator(schema)
+    assert not validator.is_valid(found | {"y": 0.7}), "both"
+    assert not validator.is_valid(found | {"interval": None}), "neither"
 
 
 def test_a_refusal_has_null_in_every_other_field() -> None:

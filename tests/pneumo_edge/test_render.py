@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pneumo_edge import render
-from pneumo_edge.types import Finding, MemberScore, Timings
+from pneumo_edge.types import Finding, Interval, MemberScore, Timings
 
 FINDING = Finding(
     file="a.png",
@@ -46,6 +46,23 @@ def test_y_beyond_the_ends_sits_on_the_end(y: float, at: int) -> None:
 def test_a_normal_finding_says_not_above() -> None:
     found = dataclasses.replace(FINDING, label="normal", y=0.5)
     assert "NORMAL   y = 0.500, not above" in render.card(found, render.ASCII)
+
+
+def test_an_early_exit_shows_where_y_would_lie() -> None:
+    found = dataclasses.replace(FINDING, y=None, interval=Interval(0.6, 0.8))
+    card = render.card(found, render.ASCII)
+    (scale,) = [line for line in card.splitlines() if "fused y" in line]
+    bar = scale.split()[2]
+    assert (len(bar), bar.index("O"), bar.rindex("O"), bar.count("O")) == (40, 24, 32, 9)
+    assert bar[20] == "|"
+    assert "y between 0.600 and 0.800, above the threshold 0.500" in card
+    assert "1 of 2 members vote pneumonia, and the others could not change the label" in card
+    assert "y  0.600 to  0.800" in render.row(found)
+
+
+def test_the_threshold_shows_where_an_interval_ends_beside_it() -> None:
+    near = dataclasses.replace(FINDING, y=None, interval=Interval(0.501, 0.9))
+    assert "|" in render.card(near, render.ASCII)
 
 
 @pytest.mark.parametrize(

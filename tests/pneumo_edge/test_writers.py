@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from pneumo_edge import writers
 from pneumo_edge.errors import PneumoEdgeError
-from pneumo_edge.types import Finding, MemberScore, Refusal, Timings
+from pneumo_edge.types import Finding, Interval, MemberScore, Refusal, Timings
 
 FINDING = Finding(
     file="a.png",
@@ -72,6 +73,22 @@ def test_csv_puts_votes_under_their_member_whatever_the_order(tmp_path: Path) ->
     assert (rows[1]["file"], rows[1]["label"], rows[1]["error_remedy"]) == (
         *("b, c.png", "", "copy it again"),
     )
+
+
+def test_csv_has_the_interval_of_an_early_exit_and_no_votes_of_who_did_not_run(
+    tmp_path: Path,
+) -> None:
+    early = dataclasses.replace(
+        FINDING, y=None, members=FINDING.members[:1], interval=Interval(-0.25, 0.5)
+    )
+    target = tmp_path / "out.csv"
+    with writers.together([writers.open_csv(str(target), ["vgg16", "vgg19"])]) as write:
+        write(early)
+        write(FINDING)
+        rows = list(csv.DictReader(target.read_text(encoding="utf-8").splitlines()))
+    assert [rows[0][name] for name in ("y", "y_low", "y_high")] == ["", "-0.25", "0.5"]
+    assert [rows[1][name] for name in ("y", "y_low", "y_high")] == ["0.25", "", ""]
+    assert (rows[0]["vgg16_probability"], rows[0]["vgg19_probability"]) == ("", "0.2")
 
 
 def test_a_csv_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
