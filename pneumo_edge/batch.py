@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import Literal
 
 from pneumo_edge import engines, pipeline, plan, progress, sources, writers
 from pneumo_edge.bundle import Bundle
 from pneumo_edge.decode import decode
 from pneumo_edge.screening import Decoder, Screener
-from pneumo_edge.types import Finding, Refusal
+from pneumo_edge.types import DicomKind, Finding, Refusal
 
 Form = Literal["text", "json", "jsonl", "csv"]
 
@@ -49,6 +50,11 @@ class Request:
     sandbox: bool = False
     """Decode in another process, within bounds of memory and time."""
 
+    dicom_out: Path | None = None
+    """A folder that gets each DICOM film's result as DICOM."""
+
+    dicom_kind: DicomKind = "report"
+
 
 def run(request: Request) -> bool:
     """Screen every image, put out each outcome as it comes and keep none.
@@ -77,6 +83,7 @@ def _run(request: Request, decoder: Decoder) -> bool:
     bundle = request.bundle.result()
     bundle.threshold(request.operating_point)  # refused before the models are loaded
     arguments = list(request.images)
+    keep = _results(request, decoder)
     lanes = _lanes(request, bundle, arguments, decoder)
     clean = True
     with (
@@ -84,11 +91,22 @@ def _run(request: Request, decoder: Decoder) -> bool:
         writers.together(_writers(request, bundle)) as write,
         closing(_outcomes(arguments, lanes)) as outcomes,
     ):
-        for outcome in outcomes:
+        for outcome in map(keep, outcomes):
             clean = clean and not isinstance(outcome, Refusal)
             write(outcome)
             advance()
     return clean
+
+
+def _results(
+    request: Request, decoder: Decoder
+) -> Callable[[Finding | Refusal], Finding | Refusal]:
+    """Writes results into the films' studies, where that is asked for."""
+    if request.dicom_out is None:
+        return lambda outcome: outcome
+    from pneumo_edge.dicom.results import Results
+
+    return Results(request.dicom_out, request.dicom_kind, decoder).keep
 
 
 def _lanes(

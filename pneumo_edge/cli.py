@@ -110,6 +110,14 @@ class EngineChoice(str, Enum):
     openvino = "openvino"
 
 
+class DicomChoice(str, Enum):
+    """What goes back into a film's study."""
+
+    report = "report"
+    picture = "picture"
+    both = "both"
+
+
 def _version(asked: bool) -> None:
     if asked:
         from importlib import metadata
@@ -183,6 +191,13 @@ def infer(
         bool,
         typer.Option(help="Decode in a process of bounded memory and time, for others' files."),
     ] = False,
+    dicom_out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write each DICOM film's result into its study, here."),
+    ] = None,
+    dicom_kind: Annotated[
+        DicomChoice, typer.Option(help="As a structured report, a picture, or both.")
+    ] = DicomChoice.report,
     engine: EngineOption = EngineChoice.auto,
     cores: ThreadsOption = None,
     bundle: BundleOption = None,
@@ -207,6 +222,8 @@ def infer(
         early_exit=early_exit,
         force=force,
         sandbox=sandbox,
+        dicom_out=dicom_out,
+        dicom_kind=dicom_kind.value,
     )
     if not batch.run(request):
         raise typer.Exit(1)

@@ -78,6 +78,7 @@ class Sandbox:
         self._worker: subprocess.Popen[bytes] | None = None
         self._exchange = Exchange.create()
         self._up = False
+        self._closed = False
         self._start()
 
     def decode(self, data: bytes, source: str, force: bool = False) -> Radiograph:
@@ -90,6 +91,8 @@ class Sandbox:
         """
         check_bytes(len(data), source)
         with self._lock:
+            if self._closed:
+                raise DecoderLostError(f"{source} came after the sandbox was closed", _AGAIN)
             worker = self._ready_worker()
             reply = self._ask(worker, data, source, force)
             if reply.what:
@@ -107,7 +110,10 @@ class Sandbox:
         return int(lines[0][1]) / 1024 if lines else 0.0
 
     def close(self) -> None:
-        """End the worker; further calls are not allowed."""
+        """End the worker, and with it the film that another thread may be waiting for."""
+        self._closed = True
+        if self._worker is not None:
+            self._worker.kill()
         with self._lock:
             self._stop()
             self._exchange.close()

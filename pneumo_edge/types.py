@@ -12,6 +12,8 @@ from pneumo_edge import manifest
 from pneumo_edge.errors import BadRadiographError
 
 Label = Literal["normal", "pneumonia"]
+DicomKind = Literal["report", "picture", "both"]
+"""What goes back into a film's study."""
 
 SIDE = manifest.SIDE
 """Rows and columns of the members' input, in pixels (paper, Fig. 1)."""
