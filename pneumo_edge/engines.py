@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from pneumo_edge.errors import EngineError, MissingExtraError, PneumoEdgeError
+from pneumo_edge.errors import EngineError, MissingExtraError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -99,9 +99,9 @@ def _package(module: str) -> Path | None:
 
 
 def _litert() -> Engine:
-    from pneumo_edge.interpreter_engine import InterpreterEngine
+    from pneumo_edge.interpreter_engine import litert
 
-    return InterpreterEngine("cpu", importlib.import_module("ai_edge_litert.interpreter"))
+    return litert()
 
 
 def _tflite_runtime() -> Engine:
@@ -185,8 +185,6 @@ def choose(name: EngineName) -> Engine:
         )
     try:
         return chosen.make()
-    except PneumoEdgeError:  # of the engine that this one needs for the head
-        raise
     except Exception as err:  # a wheel for another numpy or C library raises anything
         reason = str(err).partition("\n")[0]
         raise EngineError(

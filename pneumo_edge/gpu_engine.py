@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pneumo_edge import native_stderr, tflite_file
-from pneumo_edge.engines import choose
 from pneumo_edge.errors import EngineError
-from pneumo_edge.interpreter_engine import Contract, InterpreterEngine
+from pneumo_edge.interpreter_engine import Contract, litert
 from pneumo_edge.types import SIDE
 
 _REMEDY = "update the graphics driver, or use --engine cpu"
@@ -30,8 +29,7 @@ class GpuEngine:
 
         self._api: Any = compiled_model
         self._environment: Any = None
-        self._processor = choose("cpu")
-        assert isinstance(self._processor, InterpreterEngine)
+        self._processor = litert()
         self.head = self._processor.head
         self._backbones: list[_Backbone] = []
         atexit.register(self._close)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,11 @@ def read_contract(interpreter: Any, label: str) -> Contract:
     out = tuple(int(side) for side in target["shape"])
     quantized = target["dtype"] == np.int8
     return Contract(source["index"], target["index"], out, quantized, scale, zero_point)
+
+
+def litert() -> InterpreterEngine:
+    """The engine cpu, which runs the head of every other one from ai-edge-litert or OpenVINO."""
+    return InterpreterEngine("cpu", importlib.import_module("ai_edge_litert.interpreter"))
 
 
 class InterpreterEngine:

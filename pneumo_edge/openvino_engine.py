@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pneumo_edge import tflite_file
-from pneumo_edge.engines import choose
 from pneumo_edge.errors import EngineError
-from pneumo_edge.interpreter_engine import Contract, InterpreterEngine
+from pneumo_edge.interpreter_engine import Contract, litert
 
 
 class OpenVinoEngine:
@@ -24,8 +23,7 @@ class OpenVinoEngine:
         import openvino
 
         self._core: Any = openvino.Core()
-        self._litert = choose("cpu")
-        assert isinstance(self._litert, InterpreterEngine)
+        self._litert = litert()
         self.head = self._litert.head
 
     def backbone(self, model: Path | bytes, label: str, threads: int) -> _Backbone:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import msgspec
@@ -101,7 +102,7 @@ def test_the_best_is_the_first_to_be_done_loading_included(bundle: Bundle) -> No
 @pytest.mark.skipif(os.name != "posix", reason="XDG is of Unix")
 def test_the_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(choice.ENVIRONMENT)
-    monkeypatch.setattr(choice.sys, "platform", "linux")
+    monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
     assert choice.folder() == Path("/caches/pneumo-edge")
     monkeypatch.delenv("XDG_CACHE_HOME")

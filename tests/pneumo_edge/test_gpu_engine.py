@@ -79,7 +79,8 @@ def test_a_strided_block_answers_as_on_the_processor(
     model.write_bytes(first_operators(load_bundle().path / "resnet50.tflite", AFTER_A_STRIDE))
     pixels = np.ascontiguousarray(grey[:150, :150]).reshape(1, 150, 150, 1).view(np.int8)
     np.save(tmp_path / "pixels.npy", pixels)
-    command = [sys.executable, "-c", PROBE, model, tmp_path / "pixels.npy", tmp_path / "out.npy"]
+    files = [str(path) for path in (model, tmp_path / "pixels.npy", tmp_path / "out.npy")]
+    command = [sys.executable, "-c", PROBE, *files]
     done = subprocess.run(command, env=graphics, capture_output=True, text=True, check=False)
     if "finds no graphics card" in done.stderr:
         pytest.skip(f"LiteRT takes none of {graphics['VK_ICD_FILENAMES']}: {done.stderr.strip()}")

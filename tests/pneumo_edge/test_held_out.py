@@ -18,7 +18,7 @@ BundleWith = Callable[[dict[str, bytes]], Bundle]
 
 def stored(**arrays: object) -> bytes:
     out = io.BytesIO()
-    np.savez(out, **{name: np.asarray(value) for name, value in arrays.items()})
+    np.savez(out, allow_pickle=False, **{name: np.asarray(item) for name, item in arrays.items()})
     return out.getvalue()
 
 

@@ -35,7 +35,7 @@ def test_bytes_do_as_well_as_a_file(grey: NDArray[np.uint8]) -> None:
     found = [
         engine.backbone(model, "vgg16", 1).features(pixels) for model in (path, path.read_bytes())
     ]
-    np.testing.assert_array_equal(*found)
+    np.testing.assert_array_equal(found[0], found[1])
     assert found[0].shape == (1, 4, 4, 512)
 
 
