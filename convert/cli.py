@@ -1,31 +1,16 @@
 """`pneumo-edge convert`: a float run to an int8 bundle."""
 
-import importlib.util
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pneumo_edge import threads as cores
-from pneumo_edge.errors import MissingExtraError
+from train.extra import require_train_extra
 
 NEEDED = ("tensorflow", "keras", "sklearn", "litert_quantizer")
 
 app = typer.Typer()
-
-
-def require_extra() -> None:
-    """Refuse to go on without the train extra.
-
-    Raises:
-        MissingExtraError: names the module that is not installed.
-    """
-    for module in NEEDED:
-        if importlib.util.find_spec(module) is None:
-            raise MissingExtraError(
-                f"conversion needs {module}, which is not installed",
-                "run: pip install 'pneumo-edge[train]'",
-            )
 
 
 @app.command()
@@ -69,7 +54,7 @@ def convert(
     The four members become one int8 backbone each, their classifiers and the fusion one small head.
     Parity with the float32 members is measured on the test split by the runtime that is deployed.
     """
-    require_extra()
+    require_train_extra("conversion", NEEDED)
     from convert.pack import refuse_existing
     from train.quiet import import_keras
     from train.record import training_record
@@ -81,13 +66,13 @@ def convert(
     import_keras()
     from convert.conversion import ConversionOptions
     from convert.session import run_conversion
-    from train.dataset import KERMANY, default_data_dir
+    from train.dataset import KERMANY, kermany_folder
 
     run_conversion(
         ConversionOptions(
             run=run,
             out=out,
-            data=data if data is not None else default_data_dir() / "kermany",
+            data=kermany_folder(data),
             representative=representative,
             seed=seed,
             threads=threads if threads is not None else cores.available(),

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from convert.conversion import Conversion, ConversionOptions, convert
 from pneumo_edge.errors import BundleError
+from train.table_console import table_console
 
 MEGABYTE = 1e6
 
@@ -61,8 +62,7 @@ def write_report(conversion: Conversion, path: Path) -> None:
 
 def show(conversion: Conversion, out: Path) -> None:
     """Print parity, sizes, flips and where the bundle went."""
-    # A program that reads a pipe gets whole rows, not rows that are folded at 80 columns.
-    console = Console(width=None if Console().is_terminal else 150)
+    console = table_console()
     console.print(_parity_table(conversion))
     console.print(_size_table(conversion))
     for flip in conversion.report.flips:

@@ -26,9 +26,9 @@ def class_weights(labels: NDArray[np.int64]) -> tuple[float, float]:
     return pneumonia, 1 - pneumonia
 
 
-def draw_all(dataset: Dataset, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Every film once, shuffled."""
-    return rng.permutation(len(dataset))
+def draw_all(dataset: Dataset, count: int | None, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Every film once, shuffled; the first `count` of them, where it is given."""
+    return rng.permutation(len(dataset))[:count]
 
 
 def draw_balanced(
@@ -126,7 +126,7 @@ class Batches(_Epochs):
 
     def _films(self, rng: np.random.Generator) -> NDArray[np.int64]:
         if self._recipe.sampling == "all":
-            return draw_all(self._dataset, rng)
+            return draw_all(self._dataset, self._recipe.images_per_epoch, rng)
         return draw_balanced(self._dataset, self._recipe.images_per_epoch, rng)
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:

@@ -101,9 +101,11 @@ def training_digest(recipe: Recipe, name: str) -> str:
     """Digest of what shapes a member's training, but not of how long it lasts.
 
     A run may be lengthened by raising `epochs`, unless its rate is a cosine over them. Other members' values
-    do not touch it, nor does pretraining, which the history tells of in `init`.
+    do not touch it, nor do the fusion and pretraining, which the history tells of in `init`.
     """
     member = recipe.members[name]
     if not isinstance(member.schedule, Cosine):  # its rate falls towards the last epoch
         member = msgspec.structs.replace(member, epochs=1)
-    return msgspec.structs.replace(recipe, members={name: member}, pretraining=None).digest
+    return msgspec.structs.replace(
+        recipe, members={name: member}, pretraining=None, fusion="ols"
+    ).digest

@@ -1,15 +1,15 @@
-"""`pneumo-edge train`: fit, pretrain, fuse, evaluate, samples."""
+"""`pneumo-edge train`: fit, pretrain, ablate, fuse, evaluate, samples."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pneumo_edge.errors import MissingExtraError
 from train import samples
+from train.extra import require_train_extra
 
 app = typer.Typer(
     help="Train, fuse and evaluate the ensemble on labelled radiographs.", no_args_is_help=True
@@ -44,6 +44,14 @@ Precision = Annotated[
 ]
 
 
+Distribute = Annotated[
+    str,
+    typer.Option(
+        help="Devices to train on: auto (all GPUs or TPUs, or the CPU), none (one), or how many."
+    ),
+]
+
+
 @contextmanager
 def resumable(folder: Path) -> Iterator[None]:
     """Say after Ctrl-C what is kept, and exit as other commands do."""
@@ -60,20 +68,7 @@ def resumable(folder: Path) -> Iterator[None]:
 @app.callback()
 def _train() -> None:
     """Train, fuse and evaluate the ensemble on labelled radiographs."""
-    # Looked for, not imported: Keras takes seconds, and `--help` comes through here.
-    for module in ("keras", "sklearn", "matplotlib"):
-        if find_spec(module) is None:
-            raise MissingExtraError(
-                f"training needs {module}, which is not installed",
-                "run: pip install 'pneumo-edge[train]'",
-            )
-
-
-def data_folder(data: Path | None) -> Path:
-    """The data folder that was named, or the default."""
-    from train.dataset import default_data_dir
-
-    return data if data is not None else default_data_dir() / "kermany"
+    require_train_extra("training", ("keras", "sklearn", "matplotlib"))
 
 
 @app.command()
@@ -92,12 +87,14 @@ def fit(
         ),
     ] = None,
     init: Annotated[
-        str,
+        list[str] | None,
         typer.Option(
-            help="Initial weights: imagenet, none, a .npz or .h5 file, or a folder of them."
+            help="Initial weights: imagenet, none, a .npz or .h5 file, or a folder of them; given again, "
+            "the first that has a file for a member fills it. Default: imagenet."
         ),
-    ] = "imagenet",
+    ] = None,
     precision: Precision = "float32",
+    distribute: Distribute = "auto",
     patient: PatientPattern = None,
     source: Annotated[
         str | None,
@@ -107,24 +104,28 @@ def fit(
     ] = None,
 ) -> None:
     """Train the members; stop it at any time, and the same command goes on."""
+    from train.dataset import kermany_folder
+    from train.options import TrainingOptions, plan
     from train.quiet import import_keras
-
-    import_keras()
-    from train.session import TrainingOptions, train_members
 
     options = TrainingOptions(
         run,
-        data_folder(data),
+        kermany_folder(data),
         recipe,
         tuple(member or ()),
         tuple(fold or ()),
-        init,
+        os.pathsep.join(init or ["imagenet"]),
         precision,
         patient,
         source,
+        distribute,
     )
+    asked = plan(options)
+    import_keras()
+    from train.session import train_members
+
     with resumable(run):
-        train_members(options)
+        train_members(options, asked)
 
 
 @app.command()
@@ -147,22 +148,96 @@ def pretrain(
         typer.Option(help="Pre-train only this one; may be given again. Default: the recipe's."),
     ] = None,
     init: Annotated[
-        str, typer.Option(help="Folder with the ImageNet weights of ResNet50, the teacher.")
-    ] = "../shared/init",
+        list[str] | None,
+        typer.Option(
+            help="Folder with the ImageNet weights of ResNet50, the teacher, and of the layers that stay "
+            "frozen; may be given again. Default: ../shared/init."
+        ),
+    ] = None,
     precision: Precision = "float32",
+    distribute: Distribute = "auto",
 ) -> None:
     """Teach members that have no ImageNet weights what ResNet50 sees in radiographs without labels.
 
     Stop it at any time, and the same command goes on.
     """
+    from train.options import PretrainOptions, plan_pretraining
     from train.quiet import import_keras
 
+    options = PretrainOptions(
+        tuple(films or ()),
+        out,
+        recipe,
+        tuple(member or ()),
+        os.pathsep.join(init or ["../shared/init"]),
+        precision,
+        distribute,
+    )
+    asked = plan_pretraining(options)
     import_keras()
-    from train.pretrain_session import PretrainOptions, pretrain_members
+    from train.pretrain_session import pretrain_members
 
-    options = PretrainOptions(tuple(films or ()), out, recipe, tuple(member or ()), init, precision)
     with resumable(out):
-        pretrain_members(options)
+        pretrain_members(options, asked)
+
+
+@app.command()
+def ablate(
+    vary: Annotated[
+        str,
+        typer.Option(
+            help="Changes, with commas between them: pretraining, freezing, class_weights, augmentation, "
+            "averaging, teacher, recipe=NAME."
+        ),
+    ] = "pretraining,freezing,class_weights,augmentation,recipe=paper",
+    data: Data = None,
+    out: Annotated[Path, typer.Option(help="Folder for the trainings and the tables.")] = Path(
+        "runs/ablation"
+    ),
+    recipe: Annotated[str, typer.Option(help="paper, best, or a JSON file.")] = "best",
+    member: Annotated[str, typer.Option(help="Which member.")] = "vgg19",
+    images: Annotated[int, typer.Option(min=2, help="Films through each training.")] = 2048,
+    epochs: Annotated[int, typer.Option(min=1, help="That they are divided into.")] = 2,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each variant.")] = 1,
+    init: Annotated[
+        list[str] | None,
+        typer.Option(help="As of `train fit`: pre-trained weights first. Default: imagenet."),
+    ] = None,
+    plain: Annotated[
+        list[str] | None,
+        typer.Option(help="Initial weights without pre-training. Default: imagenet."),
+    ] = None,
+    precision: Precision = "float32",
+    distribute: Distribute = "auto",
+) -> None:
+    """Train variants of a recipe at small scale, and tabulate what each change costs.
+
+    A stopped ablation goes on where it was; what is finished is not trained again.
+    """
+    from train.dataset import kermany_folder
+    from train.options import AblationOptions, plan_ablation
+    from train.quiet import import_keras
+
+    options = AblationOptions(
+        kermany_folder(data),
+        out,
+        recipe,
+        member,
+        tuple(part.strip() for part in vary.split(",") if part.strip()),
+        images,
+        epochs,
+        seeds,
+        os.pathsep.join(init or ["imagenet"]),
+        os.pathsep.join(plain or ["imagenet"]),
+        precision,
+        distribute,
+    )
+    asked = plan_ablation(options)
+    import_keras()
+    from train.ablate import run_ablation
+
+    with resumable(out):
+        run_ablation(options, asked)
 
 
 @app.command()
@@ -221,11 +296,12 @@ def evaluate(
     A data folder with normal/ and pneumonia/ at its top, and no train/, is evaluated whole: films from
     elsewhere. With a run, the page shows its training too.
     """
+    from train.dataset import kermany_folder
     from train.examination import EvaluationOptions, examine
 
     examine(
         EvaluationOptions(
-            data_folder(data),
+            kermany_folder(data),
             run,
             bundle,
             check,

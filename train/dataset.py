@@ -6,7 +6,6 @@ import filecmp
 import hashlib
 import os
 import re
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -14,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold
 
 from pneumo_edge.decode import SUFFIXES, decode_file
 from pneumo_edge.errors import DatasetError, PneumoEdgeError
@@ -262,7 +260,7 @@ def training_films(data: Path, pattern: str = KERMANY) -> tuple[Film, ...]:
     """All films that may be trained on: `train` and, where there is one, `val`.
 
     The Kermany set's official validation split has 16 films, too few to validate on; the folds that
-    `folds` cuts take its place. A folder that has the classes at its top is taken whole.
+    `train.folds` cuts take its place. A folder that has the classes at its top is taken whole.
 
     Raises:
         DatasetError: see `list_films`; a patient of `test` is among them; or a file name comes twice
@@ -282,41 +280,3 @@ def training_films(data: Path, pattern: str = KERMANY) -> tuple[Film, ...]:
     if (data / "test").is_dir():
         refuse_shared_patients(films, list_films(data / "test", pattern), ("train", "test"))
     return films
-
-
-def folds(films: Sequence[Film], count: int, seed: int) -> tuple[tuple[int, ...], ...]:
-    """Cut films into folds by patient, with the classes in proportion.
-
-    Args:
-        films: At least `count` patients of each class.
-        count: 2 or more.
-        seed: The same seed and films give the same folds.
-
-    Returns:
-        For each fold the indices that it holds out; together every film once.
-
-    Raises:
-        DatasetError: a class has fewer patients than there are folds, or is missing from a fold.
-    """
-    patients: dict[int, set[str]] = defaultdict(set)
-    for film in films:
-        patients[film.label].add(film.patient)
-    for label, name in enumerate(LABELS):
-        if len(patients[label]) < count:
-            raise DatasetError(
-                f"{len(patients[label])} {name} patients cannot fill {count} folds",
-                "ask for fewer folds, or add films",
-            )
-    splitter = StratifiedGroupKFold(n_splits=count, shuffle=True, random_state=seed)
-    labels = [film.label for film in films]
-    groups = [film.patient for film in films]
-    held_out = [test for _, test in splitter.split(np.zeros(len(films)), labels, groups)]
-    for part in held_out:
-        for label, name in enumerate(LABELS):
-            if label not in {labels[i] for i in part}:
-                raise DatasetError(
-                    f"a fold of {len(part)} films has no {name} one, as {len(patients[label])} {name} "
-                    f"patients are spread over {count} folds",
-                    "ask for fewer folds, or add films",
-                )
-    return tuple(tuple(int(i) for i in part) for part in held_out)

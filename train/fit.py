@@ -25,6 +25,7 @@ from train.checkpoint import (
 )
 from train.dataset import Dataset
 from train.dirac import pass_through
+from train.distribute import spread
 from train.members import base_of, build_member, freeze
 from train.recipe import BASELINE, MemberRecipe, Recipe
 from train.run import ALL, Epoch, History, Predictions, Run, whole
@@ -48,6 +49,8 @@ class Job:
     """imagenet, none, or a file or folder of weights."""
     precision: str = "float32"
     """A Keras dtype policy to train in: float32 or mixed_bfloat16."""
+    distribute: str = "none"
+    """Devices to train on; see `train.distribute`."""
 
 
 def split_fold(dataset: Dataset, held_out: list[str]) -> tuple[Dataset, Dataset]:
@@ -249,6 +252,18 @@ def _teacher(run: Run, seen: Dataset, recipe: Recipe, job: Job) -> Teacher | Non
     return teacher
 
 
+def _train(model: Any, watch: _Fitting, epochs: int) -> None:
+    """Train from the last finished epoch to the last one."""
+    model.fit(
+        watch.batches,
+        epochs=epochs,
+        initial_epoch=len(watch.history.epochs),
+        callbacks=[watch],
+        verbose=0,
+        shuffle=False,
+    )
+
+
 def fit_member(
     run: Run,
     dataset: Dataset,
@@ -279,27 +294,22 @@ def fit_member(
     known = known_history(folder, run, recipe, name)
     if known is not None and len(known.epochs) >= epochs and (folder / MODEL).is_file():
         return known
-    model, history = _open(folder, recipe, job, known, seen)
-    done_epochs = len(history.epochs)
     # Where a finished run is lengthened, its model must not pass for the longer one's.
     (folder / MODEL).unlink(missing_ok=True)
     batches = Batches(seen, recipe, _teacher(run, seen, recipe, job))
-    if done_epochs < epochs:
-        monitor = monitored(held_out, recipe.monitor_images, recipe.seed)
-        watch = _Fitting(run, history, recipe, batches, monitor, report)
-        model.fit(
-            batches,
-            epochs=epochs,
-            initial_epoch=done_epochs,
-            callbacks=[watch],
-            verbose=0,
-            shuffle=False,
-        )
-    elif model.optimizer.use_ema:  # killed between the last checkpoint and the model
-        swap_average(model)
-    if model.optimizer.use_ema:
-        refresh_statistics(model, islice((batch[0] for batch in batches), STATISTICS_BATCHES))
+    with spread(job.distribute, recipe.batch_size):
+        model, history = _open(folder, recipe, job, known, seen)
+        if len(history.epochs) < epochs:
+            monitor = monitored(held_out, recipe.monitor_images, recipe.seed)
+            _train(model, _Fitting(run, history, recipe, batches, monitor, report), epochs)
+        elif model.optimizer.use_ema:  # killed between the last checkpoint and the model
+            swap_average(model)
+    averaged = model.optimizer.use_ema
     model = finish(model, recipe, name)
+    if averaged:
+        freeze(model, name, recipe.members[name].frozen_layers)
+        refresh_statistics(model, islice((batch[0] for batch in batches), STATISTICS_BATCHES))
+        freeze(model, name, 0)
     if fold != ALL:
         run.write(str(folder.relative_to(run.folder) / "held_out.json"), predict(model, held_out))
     save_model(model, folder / MODEL)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import nnls
 from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import GroupKFold
 
 from pneumo_edge.errors import RecipeError
 from pneumo_edge.manifest import MEMBER_NAMES, Figures
@@ -36,6 +39,88 @@ def linear_fusion(
     """
     model = LinearRegression().fit(probabilities, labels)
     return np.asarray(model.coef_, dtype=np.float64), float(model.intercept_)
+
+
+STRENGTHS = (0.0, *np.logspace(-4, 1, 21).tolist())
+"""Of the shrinkage that cross-validation chooses from."""
+
+
+def shrunken_fusion(
+    probabilities: NDArray[np.float64], labels: NDArray[np.int64], strength: float
+) -> tuple[NDArray[np.float64], float]:
+    """Fit the same linear form with weights of 0 or more that are drawn towards equal ones.
+
+    Minimises mean((y - x a - b)^2) + strength * sum((a - c / m)^2) over a >= 0, where c is the slope of the
+    labels on the plain mean of the m members. Members that were trained on the same films are wrong
+    together; least squares then subtracts one from another, which holds on those films alone.
+
+    Args:
+        probabilities: (n, members), of films that the members were not trained on.
+        labels: (n,) of 0 and 1.
+        strength: 0 is least squares without negative weights; without end it is the plain mean.
+
+    Returns:
+        (a, b).
+    """
+    centre, target = probabilities.mean(axis=0), labels.mean()
+    x, y = probabilities - centre, labels - target
+    n, m = x.shape
+    mean = x.mean(axis=1)
+    slope = max(0.0, float(mean @ y) / max(float(mean @ mean), 1e-12))
+    pull = np.sqrt(strength * n)
+    weights, _ = nnls(
+        np.vstack([x, pull * np.eye(m)]), np.concatenate([y, np.full(m, pull * slope / m)])
+    )
+    return np.asarray(weights, dtype=np.float64), float(target - centre @ weights)
+
+
+def choose_strength(
+    probabilities: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    groups: NDArray[np.str_] | NDArray[np.int64],
+) -> float:
+    """The strongest shrinkage that is not measurably worse than the best, by cross-validation.
+
+    Args:
+        probabilities: (n, members).
+        labels: (n,).
+        groups: (n,) what is held out as one: the fold where there are several, else the patient.
+
+    Returns:
+        One of `STRENGTHS`: the largest whose squared error is within one standard error of the least.
+    """
+    parts = min(10, len(np.unique(groups)))
+    cuts = list(GroupKFold(parts).split(probabilities, labels, groups))
+    errors = np.empty((len(STRENGTHS), parts))
+    for row, strength in enumerate(STRENGTHS):
+        for column, (fit, held_out) in enumerate(cuts):
+            weights, bias = shrunken_fusion(probabilities[fit], labels[fit], strength)
+            y = probabilities[held_out] @ weights + bias
+            errors[row, column] = np.mean((y - labels[held_out]) ** 2)
+    mean = errors.mean(axis=1)
+    best = int(mean.argmin())
+    # Of the differences to the best, part by part: that one part is harder than another says nothing.
+    away = errors - errors[best]
+    spread = away.std(axis=1, ddof=1) / np.sqrt(parts) if parts > 1 else np.zeros(len(STRENGTHS))
+    close = np.flatnonzero(away.mean(axis=1) <= spread)
+    return STRENGTHS[int(close.max())]
+
+
+def fit_fusion(
+    method: Literal["ols", "shrunken"],
+    probabilities: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    groups: NDArray[np.str_] | NDArray[np.int64],
+) -> tuple[NDArray[np.float64], float, float]:
+    """Fit the fusion by the method that a recipe names.
+
+    Returns:
+        (a, b, strength of the shrinkage).
+    """
+    if method == "ols":
+        return (*linear_fusion(probabilities, labels), 0.0)
+    strength = choose_strength(probabilities, labels, groups)
+    return (*shrunken_fusion(probabilities, labels, strength), strength)
 
 
 def candidate_thresholds(scores: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -130,7 +215,10 @@ def fuse_run(run: Run) -> Fusion:
     """
     parts, common = out_of_fold(run)
     probabilities, labels, patients = join(parts)
-    weights, bias = linear_fusion(probabilities, labels)
+    method = run.recipe().fusion
+    sizes = [len(part.films) for part in parts[MEMBER_NAMES[0]]]
+    groups = np.repeat(np.arange(len(sizes)), sizes) if len(sizes) > 2 else patients
+    weights, bias, strength = fit_fusion(method, probabilities, labels, groups)
     y = probabilities @ weights + bias
     points = {
         "paper": PAPER_THRESHOLD,
@@ -150,6 +238,8 @@ def fuse_run(run: Run) -> Fusion:
         films=len(labels),
         folds=common,
         out_of_fold=rows,
+        method=method,
+        shrinkage=strength,
     )
     run.write("fusion.json", fusion)
     return fusion

@@ -7,7 +7,7 @@ teacher is patient and consistent", 2022 (teacher and student see the same view)
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -24,7 +24,9 @@ from train.averaging import STATISTICS_BATCHES, refresh_statistics
 from train.batches import Views
 from train.checkpoint import CHECKPOINT, HISTORY, archived_history, load_checkpoint, save_model
 from train.distil import TEACHER, TERMS, build_distiller, level, mean_mismatch, measure_teacher
+from train.distribute import spread
 from train.members import GREY_MEAN, GREY_SCALE, build_base
+from train.options import pretraining_of
 from train.recipe import MemberRecipe, Pretraining, Recipe
 from train.run import Run
 from train.unlabelled import Films
@@ -70,6 +72,8 @@ class PretrainJob:
     """A file or folder with the teacher's weights and, for a VGG, those of its frozen layers."""
     precision: str = "float32"
     """A Keras dtype policy: float32 or mixed_bfloat16."""
+    distribute: str = "none"
+    """Devices to train on; see `train.distribute`."""
 
 
 class _Pretraining(Watch):
@@ -139,7 +143,7 @@ def _student(name: str, init: str, frozen: int, images: NDArray[np.float32]) -> 
         RecipeError: a layer is to be frozen that nothing fills, or the file fills the whole base.
     """
     base = build_base(name, None)
-    filled = fill(base, name, init) if Path(init).is_dir() else None
+    filled = fill(base, name, init)
     known = set(filled.layers) if filled is not None else set()
     for index, layer in enumerate(base.layers):
         layer.trainable = index >= frozen
@@ -150,9 +154,8 @@ def _student(name: str, init: str, frozen: int, images: NDArray[np.float32]) -> 
                 "name a folder that has them as --init, or set frozen_layers to 0 in a recipe of your own",
             )
     if name.startswith("vgg"):
-        grey = np.repeat((images - GREY_MEAN[name]) * GREY_SCALE[name], 3, axis=-1)
         convolutions = [layer for layer in base.layers if layer.weights]
-        level(base, sum(layer.name in known for layer in convolutions), grey)
+        level(base, sum(layer.name in known for layer in convolutions), as_base(name, images))
     return base, "none" if filled is None else str(filled)
 
 
@@ -204,7 +207,7 @@ def pretrain_member(
         RecipeError: the recipe does not pre-train it, weights are missing, a loss is no number, the disk
             is full, or the folder holds another pre-training.
     """
-    pretraining = part_of(recipe, (job.name,))
+    pretraining = pretraining_of(recipe, (job.name,))
     member, folder = pretraining.members[job.name], out / job.name
     digest = films.digest(pretraining_digest(recipe, job.name))
     known = known_pretraining(folder, digest, job.name)
@@ -216,33 +219,50 @@ def pretrain_member(
     keras.config.set_dtype_policy(job.precision)
     seen, held_out = films.split(pretraining.monitor_images, recipe.seed)
     views = Views(seen.tensors, seen.folders, recipe, pretraining)
-    if known is not None:
-        model, history = load_checkpoint(folder / CHECKPOINT), known
-    else:
-        model, teacher, init = start(pretraining, job, views)
-        history = Pretrained(
-            member=job.name, recipe=digest, teacher=teacher, init=init, films=len(films), epochs=[]
-        )
-    if len(history.epochs) < member.epochs:
-        images = held_out.tensors.astype(np.float32)
-        watch = _Pretraining(folder, history, member, views, images, report)
-        done = len(history.epochs)
-        model.fit(
-            views,
-            epochs=member.epochs,
-            initial_epoch=done,
-            callbacks=[watch],
-            verbose=0,
-            shuffle=False,
-        )
-    student = model.get_layer("student")
-    refresh_statistics(student, (batch[0] for batch in islice(views, STATISTICS_BATCHES)))
+    with spread(job.distribute, pretraining.batch_size):
+        if known is not None:
+            model, history = load_checkpoint(folder / CHECKPOINT), known
+        else:
+            model, teacher, init = start(pretraining, job, views)
+            history = Pretrained(
+                member=job.name,
+                recipe=digest,
+                teacher=teacher,
+                init=init,
+                films=len(films),
+                epochs=[],
+            )
+        if len(history.epochs) < member.epochs:
+            images = held_out.tensors.astype(np.float32)
+            watch = _Pretraining(folder, history, member, views, images, report)
+            model.fit(
+                views,
+                epochs=member.epochs,
+                initial_epoch=len(history.epochs),
+                callbacks=[watch],
+                verbose=0,
+                shuffle=False,
+            )
     keras.config.set_dtype_policy("float32")
     plain = build_base(job.name, None)
-    plain.set_weights(student.get_weights())
+    plain.set_weights(model.get_layer("student").get_weights())
+    _settle(plain, job.name, member.frozen_layers, views)
     Run(out).write(f"{job.name}/{HISTORY}", history)
     save_base(plain, weights, note(history, pretraining))
     return history
+
+
+def _settle(base: Any, name: str, frozen: int, views: Views) -> None:
+    """Measure the batch statistics that belong to the last weights."""
+    for layer in base.layers[:frozen]:
+        layer.trainable = False
+    images = (batch[0] for batch in islice(views, STATISTICS_BATCHES))
+    refresh_statistics(base, (as_base(name, batch) for batch in images))
+
+
+def as_base(name: str, images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n, 150, 150, 1) grey levels to what a member's base takes, (n, 150, 150, 3)."""
+    return np.repeat((images - GREY_MEAN[name]) * GREY_SCALE[name], 3, axis=-1)
 
 
 def note(history: Pretrained, pretraining: Pretraining) -> str:
@@ -254,27 +274,9 @@ def note(history: Pretrained, pretraining: Pretraining) -> str:
     )
 
 
-def part_of(recipe: Recipe, members: Sequence[str]) -> Pretraining:
-    """The recipe's part for pre-training, which knows all these members.
-
-    Raises:
-        RecipeError: there is none, or it does not know one of them.
-    """
-    if recipe.pretraining is None:
-        raise RecipeError(f"recipe {recipe.name} has no pretraining", "name one that has, as best")
-    known = recipe.pretraining.members
-    for name in members:
-        if name not in known:
-            raise RecipeError(
-                f"recipe {recipe.name} does not pre-train {name!r}",
-                f"name one of {', '.join(known)}",
-            )
-    return recipe.pretraining
-
-
 def pretraining_digest(recipe: Recipe, name: str) -> str:
     """Digest of what shapes a member's pre-training; other members' values and the fit do not touch it."""
-    pretraining = part_of(recipe, (name,))
+    pretraining = pretraining_of(recipe, (name,))
     alone = msgspec.structs.replace(pretraining, members={name: pretraining.members[name]})
     values = (alone, recipe.augmentation, recipe.seed)
     return hashlib.sha256(msgspec.json.encode(values)).hexdigest()

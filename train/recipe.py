@@ -18,6 +18,7 @@ BASELINE = "cnn"
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
+Validation = Literal["patient", "number", "look"]
 
 
 class Plateau(Struct, frozen=True, tag="plateau", tag_field="kind"):
@@ -131,7 +132,7 @@ class Recipe(Struct, frozen=True):
     sampling: Literal["all", "balanced"]
     """all: every film once an epoch. balanced: as many normals as pneumonias, patients drawn evenly."""
     images_per_epoch: Annotated[int, msgspec.Meta(ge=2)] | None
-    """With balanced sampling; null is twice the smaller class."""
+    """Null is every film, or twice the smaller class with balanced sampling."""
     monitor_images: Annotated[int, msgspec.Meta(ge=2)] | None
     """Held-out films that an epoch's validation looks at, a fixed draw; null is all of them."""
     folds: Annotated[int, msgspec.Meta(ge=2)]
@@ -140,6 +141,10 @@ class Recipe(Struct, frozen=True):
     """By name; `cnn` is the baseline."""
     pretraining: Pretraining | None = None
     """What `train pretrain` does; null where the recipe has none."""
+    validation: Validation = "patient"
+    """How folds are drawn; see `train.folds`."""
+    fusion: Literal["ols", "shrunken"] = "ols"
+    """The paper's ordinary least squares, or weights that are drawn towards equal ones; see `train.fuse`."""
     teacher: TeacherRecipe | None = None
     """Whose opinion of each view members learn beside the label; null where the label is all."""
 
@@ -161,7 +166,7 @@ class Recipe(Struct, frozen=True):
         return hashlib.sha256(msgspec.json.encode(values)).hexdigest()
 
 
-_LATER = ("pretraining", "teacher")
+_LATER = ("pretraining", "teacher", "validation", "fusion")
 _DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(Recipe)}
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
 from pneumo_edge.errors import RecipeError
 from pneumo_edge.manifest import Figures, Struct
-from train.recipe import Recipe
+from train.recipe import Recipe, Validation
 
 T = TypeVar("T")
 
@@ -61,6 +61,8 @@ class Split(Struct, frozen=True):
     """For each fold the films that it holds out, as class folder/file name."""
     source: str = ""
     """Where the films come from and under what licence, as the user told it; for the model card."""
+    method: Validation = "patient"
+    """How the folds were drawn; see `train.folds`."""
 
 
 class Predictions(Struct, frozen=True):
@@ -85,6 +87,10 @@ class Fusion(Struct, frozen=True):
     folds: list[str]
     out_of_fold: list[Figures]
     """Of the members and the fusion, on those films; optimistic for the fusion, which was fitted there."""
+    method: Literal["ols", "shrunken"] = "ols"
+    """Ordinary least squares, as in the paper, or drawn towards equal weights."""
+    shrinkage: float = 0.0
+    """How strongly; 0 is not at all."""
 
 
 class Run:

@@ -224,13 +224,11 @@ def command(
     ] = None,
 ) -> None:
     """Draw the sample radiographs, one of each class, from a model of the training films."""
-    from train.dataset import default_data_dir
+    from train.dataset import kermany_folder
 
     settings = Settings(seed=seed, candidates=candidates)
     choose = surest(bundle) if candidates > 1 else first
-    samples = make_samples(
-        data if data is not None else default_data_dir() / "kermany", settings, choose
-    )
+    samples = make_samples(kermany_folder(data), settings, choose)
     arguments = f"--seed {seed} --candidates {candidates}"
     for sample, path in zip(samples, write_samples(samples, out, settings, arguments), strict=True):
         typer.echo(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 
 import msgspec
 from rich.console import Console
@@ -11,38 +10,22 @@ from rich.console import Console
 from pneumo_edge.errors import RecipeError
 from train.checkpoint import known_history
 from train.curves import draw_curves
-from train.dataset import KERMANY, Dataset, folds, load, training_films
+from train.dataset import KERMANY, LABELS, NAMELESS, Dataset, Film, load
+from train.distribute import join
 from train.fit import Job, fit_member
+from train.folds import cut
+from train.options import Plan, TrainingOptions
 from train.progress import reading, tell_skipped, training
-from train.recipe import Recipe, load_recipe
+from train.recipe import Recipe
 from train.run import ALL, History, Run, Split
 
 
-@dataclass(frozen=True, slots=True)
-class TrainingOptions:
-    """What the command line asked for."""
-
-    run: Path
-    data: Path
-    recipe: str
-    members: tuple[str, ...]
-    """Empty: the recipe's."""
-    folds: tuple[str, ...]
-    """Empty: every fold, then all."""
-    init: str
-    precision: str
-    patient: str | None
-    source: str | None
-    """Where the films come from and under what licence; None keeps what the run has."""
-
-
-def read_films(data: Path, pattern: str | None, console: Console) -> Dataset:
+def read_films(films: Sequence[Film], console: Console) -> Dataset:
     """Decode and prepare all films for training, and say what was skipped."""
-    films = training_films(data, pattern if pattern is not None else KERMANY)
     with reading(console) as step:
         dataset = load(films, lambda n: step(n, len(films)))
     tell_skipped(dataset.skipped, console)
-    alone = sum(film.patient.startswith("file:") for film in dataset.films)
+    alone = sum(film.patient.startswith(NAMELESS) for film in dataset.films)
     if alone:
         console.print(
             f"{alone} of {len(dataset)} file names tell no patient; each is taken for a patient of its "
@@ -71,8 +54,9 @@ def keep_split(run: Run, dataset: Dataset, recipe: Recipe, options: TrainingOpti
         seed=recipe.seed,
         folds=[
             [dataset.films[i].id for i in part]
-            for part in folds(dataset.films, recipe.folds, recipe.seed)
+            for part in cut(dataset, recipe.validation, recipe.folds, recipe.seed)
         ],
+        method=recipe.validation,
     )
     if (run.folder / "split.json").is_file():
         known = run.split()
@@ -88,25 +72,13 @@ def keep_split(run: Run, dataset: Dataset, recipe: Recipe, options: TrainingOpti
     return split
 
 
-def choose(recipe: Recipe, options: TrainingOptions) -> list[tuple[str, str]]:
-    """The (member, fold) pairs to train, in order.
-
-    Raises:
-        RecipeError: a member or a fold that the recipe does not have.
-    """
-    members = options.members or tuple(recipe.members)
-    known = [*(str(k) for k in range(recipe.folds)), ALL]
-    chosen = options.folds or tuple(known)
-    for name in members:
-        if name not in recipe.members:
-            raise RecipeError(
-                f"recipe {recipe.name} has no member {name!r}",
-                f"name one of {', '.join(recipe.members)}",
-            )
-    for fold in chosen:
-        if fold not in known:
-            raise RecipeError(f"there is no fold {fold!r}", f"name one of {', '.join(known)}")
-    return [(name, fold) for fold in chosen for name in members]
+def tell_folds(split: Split, console: Console) -> None:
+    """How many films of each class every fold holds out."""
+    told = []
+    for fold in split.folds:
+        normal = sum(film.startswith(f"{LABELS[0]}/") for film in fold)
+        told.append(f"{normal} + {len(fold) - normal}")
+    console.print(f"folds by {split.method} (normal + pneumonia held out): {', '.join(told)}")
 
 
 def refuse_other_recipe(run: Run, recipe: Recipe) -> None:
@@ -120,26 +92,27 @@ def refuse_other_recipe(run: Run, recipe: Recipe) -> None:
             known_history(run.member(name, fold), run, recipe, name)
 
 
-def train_members(options: TrainingOptions) -> list[History]:
+def train_members(options: TrainingOptions, asked: Plan) -> list[History]:
     """Train what was asked for; see `pneumo-edge train fit --help`.
 
+    Args:
+        options: What was asked for.
+        asked: What `train.options.plan` made of them.
+
     Raises:
-        PneumoEdgeError: bad data, recipe or run; what was trained before it stays.
+        PneumoEdgeError: bad data or run; what was trained before it stays.
     """
-    if options.precision not in ("float32", "mixed_bfloat16"):
-        raise RecipeError(f"no precision {options.precision!r}", "pass float32 or mixed_bfloat16")
+    join(options.distribute)
     console = Console(stderr=True)
-    recipe = load_recipe(options.recipe)
-    pairs = choose(recipe, options)
-    run = Run(options.run)
-    dataset = read_films(options.data, options.patient, console)
-    keep_split(run, dataset, recipe, options)
+    recipe, run = asked.recipe, Run(options.run)
+    dataset = read_films(asked.films, console)
+    tell_folds(keep_split(run, dataset, recipe, options), console)
     # Before the recipe is written: it stands in the run for every member of it.
     refuse_other_recipe(run, recipe)
     run.write("recipe.json", recipe)
     histories = []
-    for name, fold in pairs:
-        job = Job(name, fold, options.init, options.precision)
+    for name, fold in asked.pairs:
+        job = Job(name, fold, options.init, options.precision, options.distribute)
         history = _train_one(run, dataset, recipe, job, console)
         draw_curves(history, run.member(name, fold) / "curves.png")
         histories.append(history)

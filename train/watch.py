@@ -55,7 +55,7 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no typ
         self._member = member
         self._fold = fold
         self._recipe = recipe
-        self._batches = batches
+        self.batches = batches
         self._report = report
         self._epoch = 0
         self._started = 0.0
@@ -70,7 +70,7 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no typ
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002  # Keras' signature
         """Draw the epoch's films, and start its clock."""
-        self._batches.begin_epoch(epoch + 1)
+        self.batches.begin_epoch(epoch + 1)
         self._epoch = epoch
         self._started = time.monotonic()
 

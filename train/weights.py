@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 import zipfile
 import zlib
@@ -146,28 +147,41 @@ def _span(layers: tuple[str, ...]) -> str:
     return f"{len(layers)} layers, {layers[0]} to {layers[-1]}"
 
 
+def _first(source: str, name: str) -> Path | None:
+    """The first file of a search path that is named or fits.
+
+    Raises:
+        RecipeError: a part of the path does not exist.
+    """
+    for path in map(Path, source.split(os.pathsep)):
+        if path.is_file():
+            return path
+        if not path.is_dir():
+            raise RecipeError(f"no weights file {path}", "pass imagenet, none, a file or a folder")
+        fitting = find(path, name)
+        if fitting is not None:
+            return fitting
+    return None
+
+
 def fill(base: Any, name: str, source: str) -> Filled | None:
     """Fill a member's base from a file, or from a folder of files.
 
     Args:
         base: From `train.members.build_base`; changed in place.
         name: The member.
-        source: A .npz or Keras weights file (.h5, .weights.h5), or a folder in which one fits the member.
+        source: A .npz or Keras weights file (.h5, .weights.h5), or a folder in which one fits the member;
+            or several with the system's path separator between them, of which the first that fits is read.
 
     Returns:
-        What was filled; None where the folder has no file that fits, and then nothing was.
+        What was filled; None where no folder has a file that fits, and then nothing was.
 
     Raises:
         RecipeError: the file is missing or of another architecture.
     """
-    path = Path(source)
-    if path.is_dir():
-        fitting = find(path, name)
-        if fitting is None:
-            return None
-        path = fitting
-    if not path.is_file():
-        raise RecipeError(f"no weights file {source}", "pass imagenet, none, a file or a folder")
+    path = _first(source, name)
+    if path is None:
+        return None
     if path.suffix == ".npz":
         return Filled(path, tuple(load_npz(base, path)), whole=False, note="")
     _load_keras(base, name, path)

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from convert.conversion import Conversion, ConversionOptions, convert
 from convert.export import FloatBackbone, export
 from pneumo_edge.manifest import MEMBER_NAMES
-from train.dataset import KERMANY, folds, training_films
+from train.dataset import KERMANY, training_films
+from train.folds import patient_folds
 from train.members import build_member
 from train.recipe import load_recipe
 from train.run import Epoch, Fusion, History, Run, Split
@@ -122,7 +123,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, data: Path, members: dict[str,
         patients=len({f.patient for f in films}),
         patient_pattern=KERMANY,
         seed=recipe.seed,
-        folds=[[films[i].id for i in part] for part in folds(films, 3, recipe.seed)],
+        folds=[[films[i].id for i in part] for part in patient_folds(films, 3, recipe.seed)],
     )
     made.write("split.json", split)
     epoch = Epoch(

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from train.augment import augment
-from train.batches import Batches, class_weights, draw_balanced
+from train.batches import Batches, Views, class_weights, draw_balanced
 from train.dataset import Dataset, Film
-from train.recipe import Recipe
+from train.recipe import Augmentation, Pretraining, Recipe
 
 
 def uneven(normal: list[int], pneumonia: list[int]) -> Dataset:
@@ -97,7 +97,7 @@ def test_a_batch_holds_augmented_films_and_their_labels(dataset: Dataset, tiny: 
 
 
 def test_an_epoch_of_all_films_drops_its_last_partial_batch(dataset: Dataset, tiny: Recipe) -> None:
-    recipe = msgspec.structs.replace(tiny, sampling="all", batch_size=5)
+    recipe = msgspec.structs.replace(tiny, sampling="all", images_per_epoch=None, batch_size=5)
     batches = Batches(dataset, recipe)
     assert len(batches) == 32 // 5
     assert all(len(batches[i][1]) == 5 for i in range(len(batches)))
@@ -106,9 +106,34 @@ def test_an_epoch_of_all_films_drops_its_last_partial_batch(dataset: Dataset, ti
     assert len(few[0][1]) == 2
 
 
+def test_an_epoch_may_be_cut_short(dataset: Dataset, tiny: Recipe) -> None:
+    recipe = msgspec.structs.replace(tiny, sampling="all", images_per_epoch=13, batch_size=4)
+    assert len(Batches(dataset, recipe)) == 3
+
+
+def test_unlabelled_views_come_evenly_from_their_folders(tiny: Recipe) -> None:
+    tensors = np.arange(40, dtype=np.uint8).repeat(150 * 150).reshape(40, 150, 150, 1)
+    folders = np.array([0] * 37 + [1] * 3)
+    part = Pretraining(
+        batch_size=4, images_per_epoch=12, monitor_images=2, weight_decay=0.0, members={}
+    )
+    still = Augmentation(rotation_degrees=0, shift=0, shear=0, zoom=0, horizontal_flip=False)
+    views = Views(tensors, folders, msgspec.structs.replace(tiny, augmentation=still), part)
+    assert len(views) == 3
+    first = [int(image.mean()) for index in range(3) for image in views[index][0]]
+    assert sum(number >= 37 for number in first) == 6
+    assert {first.count(number) for number in (37, 38, 39)} == {2}
+    assert len(set(first)) == 9
+    assert views[0][1].shape == (4, 1)
+    views.begin_epoch(2)
+    assert [int(image.mean()) for index in range(3) for image in views[index][0]] != first
+    views.begin_epoch(1)
+    assert [int(image.mean()) for index in range(3) for image in views[index][0]] == first
+
+
 def test_an_epoch_of_all_films_shows_each_once(dataset: Dataset, tiny: Recipe) -> None:
     shown: dict[float, int] = defaultdict(int)
-    recipe = msgspec.structs.replace(tiny, sampling="all", batch_size=4)
+    recipe = msgspec.structs.replace(tiny, sampling="all", images_per_epoch=None, batch_size=4)
     numbered = Dataset(
         dataset.films,
         np.repeat(np.arange(32, dtype=np.uint8), 150 * 150).reshape(32, 150, 150, 1),

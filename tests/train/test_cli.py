@@ -39,7 +39,9 @@ atexit.register(lambda: print("loaded:", *sorted(names & set(sys.modules)), file
 """
 
 
-@pytest.mark.parametrize("command", [[], ["fit"], ["fuse"], ["evaluate"], ["samples"]])
+@pytest.mark.parametrize(
+    "command", [[], ["fit"], ["pretrain"], ["fuse"], ["evaluate"], ["samples"]]
+)
 def test_help_loads_nothing_heavy(command: list[str]) -> None:
     done = pneumo_edge(["train", *command, "--help"], before=HEAVY)
     assert done.returncode == 0
@@ -81,6 +83,9 @@ def test_a_mistake_is_one_line_without_notices_of_tensorflow(data: Path, tmp_pat
 def test_mistakes_that_need_no_keras_are_one_line(data: Path, tmp_path: Path) -> None:
     for arguments, told in (
         (["fuse", "--run", str(tmp_path / "none")], "has no trained vgg16"),
+        (["fit", "--data", str(data), "--member", "vgg17"], "has no member 'vgg17'"),
+        (["fit", "--data", str(data), "--init", "gone", "--init", "."], "no weights file gone"),
+        (["pretrain", "--films", str(data / "train"), "--init", "gone"], "gone is no folder"),
         (["evaluate", "--data", str(tmp_path / "none")], "none is not a folder"),
         (["evaluate", "--data", str(data), "--bundle", str(tmp_path / "no")], "no bundle at"),
         (["evaluate", "--data", str(data), "--run", "r", "--check"], "leave out --run"),

@@ -1,20 +1,16 @@
 from __future__ import annotations
 
 import shutil
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pneumo_edge.decode import decode_file
 from pneumo_edge.errors import DatasetError
 from pneumo_edge.prepare import prepare
 from train.dataset import (
-    Film,
-    folds,
     list_films,
     load,
     patient_key,
@@ -46,49 +42,6 @@ def test_a_name_of_another_kind_tells_no_patient() -> None:
 def test_a_pattern_of_the_users_own_makes_the_key() -> None:
     assert patient_key("00001280_004.jpg", r"(\d+)_") == "00001280"
     assert patient_key("scan7.png", r"scan\d") == "scan7"
-
-
-@st.composite
-def collections_of_films(draw: st.DrawFn) -> list[Film]:
-    """20 to 30 patients of one class or of both, with one to four films each."""
-    films = []
-    for number in range(draw(st.integers(20, 30))):
-        labels = (
-            (0,) if number < 8 else (1,) if number < 16 else draw(st.sampled_from([(0,), (1,)]))
-        )
-        for label in labels:
-            films += [
-                Film(Path(f"{number}_{film}"), label, f"p{number}", f"{number}_{film}")
-                for film in range(draw(st.integers(1, 4)))
-            ]
-    return films
-
-
-@given(films=collections_of_films(), count=st.integers(2, 4), seed=st.integers(0, 99))
-def test_folds_hold_out_every_film_once_and_never_split_a_patient(
-    films: list[Film], count: int, seed: int
-) -> None:
-    cut = folds(films, count, seed)
-    assert len(cut) == count
-    assert sorted(i for part in cut for i in part) == list(range(len(films)))
-    where = defaultdict(set)
-    for number, part in enumerate(cut):
-        for i in part:
-            where[films[i].patient].add(number)
-    assert {len(numbers) for numbers in where.values()} == {1}
-    assert cut == folds(films, count, seed)
-    assert all({films[i].label for i in part} == {0, 1} for part in cut)
-
-
-def test_another_seed_cuts_other_folds(data: Path) -> None:
-    films = training_films(data)
-    assert folds(films, 2, 1) != folds(films, 2, 2)
-
-
-def test_too_few_patients_for_the_folds_are_refused(data: Path) -> None:
-    films = [f for f in training_films(data) if f.label or f.patient in {"IM-0000", "IM-0001"}]
-    with pytest.raises(DatasetError, match="2 normal patients cannot fill 3 folds"):
-        folds(films, 3, 20)
 
 
 def test_a_loaded_set_holds_what_the_runtime_prepares(data: Path) -> None:

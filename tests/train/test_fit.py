@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pneumo_edge.errors import RecipeError
 from train.batches import Batches
 from train.checkpoint import CHECKPOINT, HISTORY, load_checkpoint
-from train.dataset import Dataset, folds
+from train.dataset import Dataset
 from train.fit import (
     MODEL,
     Job,
@@ -28,6 +28,7 @@ from train.fit import (
     split_fold,
     start,
 )
+from train.folds import patient_folds
 from train.recipe import Recipe
 from train.run import ALL, History, Predictions, Run, Split
 
@@ -40,7 +41,7 @@ JOB = Job("cnn", "0", "none")
 def new_run(folder: Path, dataset: Dataset, recipe: Recipe) -> Run:
     run = Run(folder)
     run.write("recipe.json", recipe)
-    parts = folds(dataset.films, recipe.folds, recipe.seed)
+    parts = patient_folds(dataset.films, recipe.folds, recipe.seed)
     run.write(
         "split.json",
         Split(

@@ -4,21 +4,27 @@ from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from sklearn.linear_model import LinearRegression
 
 from pneumo_edge.errors import RecipeError
 from pneumo_edge.manifest import MEMBER_NAMES
 from train.fuse import (
     balanced_threshold,
+    choose_strength,
+    fit_fusion,
     fuse_run,
     join,
     linear_fusion,
     screening_threshold,
+    shrunken_fusion,
 )
+from train.recipe import load_recipe
 from train.run import Fusion, Predictions, Run
 
 
@@ -37,6 +43,7 @@ def predictions(n: int, seed: int, skill: float = 2.0, first: int = 0) -> Predic
 def fused_run(folder: Path, folds: Mapping[str, tuple[str, ...]]) -> Run:
     """A run with predictions and, in place of models, empty files: fusing reads predictions only."""
     run = Run(folder)
+    run.write("recipe.json", load_recipe("paper"))
     for number, (name, done) in enumerate(folds.items()):
         for fold in done:
             (run.member(name, fold)).mkdir(parents=True)
@@ -171,3 +178,78 @@ def test_what_was_fused_can_be_read_back_and_a_missing_fusion_is_named(tmp_path:
     with pytest.raises(RecipeError, match=r"has no fusion\.json.*train fuse"):
         run.fusion()
     assert isinstance(fuse_run(run), Fusion)
+
+
+def correlated(n: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Four members that are wrong together, the last one a little better."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, n)
+    logits = 3 * (labels - 0.5)[:, None] + rng.normal(0, 1.5, (n, 1)) + rng.normal(0, 0.5, (n, 4))
+    logits[:, 3] += (labels - 0.5) * 0.5
+    return 1 / (1 + np.exp(-logits)), labels
+
+
+@given(seed=st.integers(0, 99), strength=st.sampled_from([0.0, 1e-3, 0.1, 10.0]))
+def test_shrunken_weights_are_the_least_of_what_they_minimise(seed: int, strength: float) -> None:
+    x, labels = correlated(200, seed)
+    weights, bias = shrunken_fusion(x, labels, strength)
+    assert (weights >= 0).all()
+    centred, mean = labels - labels.mean(), x.mean(axis=1) - x.mean()
+    slope = (mean @ centred) / (mean @ mean)
+
+    def cost(a: NDArray[np.float64]) -> float:
+        free = labels - x @ a
+        return float(np.var(free) + strength * np.sum((a - slope / 4) ** 2))
+
+    assert bias == pytest.approx(float(np.mean(labels - x @ weights)))
+    rng = np.random.default_rng(seed)
+    for _ in range(50):
+        other = np.maximum(0, weights + rng.normal(0, 0.05, 4))
+        assert cost(weights) <= cost(other) + 1e-12
+
+
+def test_without_end_the_weights_are_equal_and_the_ranking_is_the_plain_means() -> None:
+    x, labels = correlated(300, 1)
+    weights, bias = shrunken_fusion(x, labels, 1e6)
+    assert weights == pytest.approx([weights.mean()] * 4, rel=1e-3)
+    fitted = LinearRegression().fit(x.mean(axis=1)[:, None], labels)
+    assert weights.sum() == pytest.approx(float(fitted.coef_[0]), rel=1e-3)
+    assert bias == pytest.approx(float(fitted.intercept_), abs=1e-3)
+
+
+def test_where_members_are_equally_good_the_weights_are_drawn_together() -> None:
+    x, labels = correlated(60, 2)
+    alike = np.column_stack([x[:, :1]] * 4) + np.random.default_rng(1).normal(0, 0.02, (60, 4))
+    groups = np.arange(60) // 3
+    weights, _, strength = fit_fusion("shrunken", alike, labels, groups)
+    assert strength == choose_strength(alike, labels, groups) > 0
+    plain, _, none = fit_fusion("ols", alike, labels, groups)
+    assert none == 0
+    assert np.ptp(weights) < 0.5 * np.ptp(plain)
+
+
+def test_members_of_which_one_alone_is_right_are_not_made_equal() -> None:
+    rng = np.random.default_rng(3)
+    labels = rng.integers(0, 2, 400)
+    x = np.column_stack(
+        [rng.uniform(0, 1, (400, 3)), np.clip(labels + rng.normal(0, 0.1, 400), 0, 1)]
+    )
+    weights, _, _ = fit_fusion("shrunken", x, labels, np.arange(400) // 2)
+    assert weights[3] > 0.9
+    assert weights[:3].max() < 0.05
+
+
+@pytest.mark.parametrize("folds", [("0",), ("0", "1", "2")])
+def test_a_run_is_fused_as_its_recipe_says(folds: tuple[str, ...], tmp_path: Path) -> None:
+    run = fused_run(tmp_path, dict.fromkeys(MEMBER_NAMES, folds))
+    paper = fuse_run(run)
+    assert (paper.method, paper.shrinkage) == ("ols", 0.0)
+    run.write("recipe.json", msgspec.structs.replace(load_recipe("paper"), fusion="shrunken"))
+    fusion = fuse_run(run)
+    assert fusion.method == "shrunken"
+    x = np.concatenate([oof(run, fold) for fold in folds])
+    labels = np.array([k % 2 for k in range(40)] * len(folds))
+    weights, bias = shrunken_fusion(x, labels, fusion.shrinkage)
+    assert list(fusion.weights.values()) == pytest.approx(weights.tolist())
+    assert fusion.bias == pytest.approx(bias)
+    assert run.fusion() == fusion

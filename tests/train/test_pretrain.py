@@ -13,7 +13,7 @@ from pneumo_edge.errors import DatasetError, RecipeError
 from train import pretrain
 from train.checkpoint import CHECKPOINT
 from train.members import build_base, build_member
-from train.pretrain import Pretrained, PretrainJob, part_of, pretrain_member, pretraining_digest
+from train.pretrain import Pretrained, PretrainJob, pretrain_member, pretraining_digest
 from train.recipe import Cosine, MemberRecipe, Pretraining, Recipe
 from train.run import Run
 from train.unlabelled import Films, read_unlabelled
@@ -138,13 +138,6 @@ def test_layers_that_nothing_fills_are_not_frozen(
     pretraining = msgspec.structs.replace(part, monitor_images=9)
     with pytest.raises(DatasetError, match="unlabelled films, of which 9 are to be held out"):
         run(tmp_path, few, msgspec.structs.replace(tiny, pretraining=pretraining), init)
-
-
-def test_a_recipe_says_whom_it_pre_trains(tiny: Recipe) -> None:
-    with pytest.raises(RecipeError, match="recipe tiny has no pretraining"):
-        part_of(msgspec.structs.replace(tiny, pretraining=None), ())
-    with pytest.raises(RecipeError, match="does not pre-train 'cnn'; to fix it, name one of vgg16"):
-        part_of(small(tiny), ("cnn",))
 
 
 def test_the_digest_follows_what_shapes_the_pretraining_alone(tiny: Recipe) -> None:

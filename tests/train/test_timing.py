@@ -8,15 +8,16 @@ import pytest
 from pneumo_edge.errors import RecipeError
 from train.batches import Batches
 from train.checkpoint import training_digest
-from train.dataset import Dataset, folds
+from train.dataset import Dataset
 from train.fit import split_fold
+from train.folds import patient_folds
 from train.recipe import Recipe
 from train.run import ALL, Epoch, History, Run, Split
 from train.timing import histories, images_per_epoch, of_other_recipe, training_times
 
 
 def split_of(dataset: Dataset, count: int) -> Split:
-    parts = folds(dataset.films, count, 1)
+    parts = patient_folds(dataset.films, count, 1)
     ids = [[dataset.films[i].id for i in part] for part in parts]
     return Split(data="any", films=len(dataset), patients=16, patient_pattern="", seed=1, folds=ids)
 

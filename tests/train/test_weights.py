@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from pneumo_edge.errors import RecipeError
 from train.members import base_of, build_base
-from train.weights import find, initialise, load_npz
+from train.weights import fill, find, initialise, load_npz, save_base
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -207,3 +208,25 @@ def test_vgg16_starts_from_the_blocks_that_it_shares_with_vgg19(
             kernel, bias = base_of(model, "vgg16").get_layer(name).get_weights()
             np.testing.assert_array_equal(kernel, file[f"{name}/kernel"])
             np.testing.assert_array_equal(bias, file[f"{name}/bias"])
+
+
+def test_of_several_folders_the_first_that_fits_fills_a_member(
+    big: Callable[[str], Any], tmp_path: Path
+) -> None:
+    base = big("vgg16").get_layer("vgg16")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "full").mkdir()
+    save_base(base, tmp_path / "full/vgg16.weights.h5", "drawn for a test")
+    (tmp_path / "full/vgg16.partial.weights.h5").write_bytes(b"of a kill")
+    search = os.pathsep.join([str(tmp_path / "empty"), str(tmp_path / "full")])
+    filled = fill(base, "vgg16", search)
+    assert filled is not None
+    assert filled.whole
+    assert str(filled) == "vgg16.weights.h5: whole base, drawn for a test"
+    assert fill(base, "vgg16", str(tmp_path / "empty")) is None
+    with pytest.raises(RecipeError, match=r"no weights file .*gone"):
+        fill(base, "vgg16", os.pathsep.join([str(tmp_path / "empty"), str(tmp_path / "gone")]))
+    assert sorted(p.name for p in (tmp_path / "full").iterdir()) == [
+        "vgg16.partial.weights.h5",
+        "vgg16.weights.h5",
+    ]
