@@ -114,6 +114,21 @@ class TeacherRecipe(Struct, frozen=True):
     """Of the training target: 0.5 is half the label, half the teacher's probability of that view."""
 
 
+class ParityBudget(Struct, frozen=True):
+    """How far a conversion may stray from the float members before it fails; see docs/quantization.md."""
+
+    auc: Fraction = 0.001
+    """Of the fusion, in either direction."""
+    labels: Fraction = 0.997
+    """Part of the films that must keep their label, at each operating point."""
+    mean_dy: Annotated[float, msgspec.Meta(ge=0)] = 0.004
+    """Mean |dy| of the fusion."""
+    worst_dy: Annotated[float, msgspec.Meta(ge=0)] = 0.04
+    """The largest |dy| of any film."""
+    member_mean_dp: Fraction = 0.01
+    """Mean |dp| on representative films at which a member's layers begin to be left in float."""
+
+
 class Recipe(Struct, frozen=True):
     """A whole run."""
 
@@ -147,6 +162,8 @@ class Recipe(Struct, frozen=True):
     """The paper's ordinary least squares, or weights that are drawn towards equal ones; see `train.fuse`."""
     teacher: TeacherRecipe | None = None
     """Whose opinion of each view members learn beside the label; null where the label is all."""
+    parity: ParityBudget = ParityBudget()
+    """What a conversion of the run is held to."""
 
     def __post_init__(self) -> None:
         unknown = set(self.members) - {*MEMBER_NAMES, BASELINE}
@@ -158,8 +175,10 @@ class Recipe(Struct, frozen=True):
         """SHA-256 of the recipe's canonical JSON.
 
         A field of `_LATER` counts only where it is set: runs that were started before it keep their digest.
+        What a conversion is held to changes nothing of what is trained, and has no part in it.
         """
         values = msgspec.to_builtins(self, order="deterministic")
+        del values["parity"]
         for field in _LATER:
             if getattr(self, field) == _DEFAULTS[field]:
                 del values[field]

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from pneumo_edge.errors import RecipeError
-from train.recipe import Augmentation, Plateau, load_recipe, names
+from train.recipe import Augmentation, ParityBudget, Plateau, load_recipe, names
 
 # Table 2 of the paper: rate, epochs, frozen layers, floor of the rate, factor; then its text on the CNN.
 TABLE_2 = {
@@ -122,3 +122,9 @@ def test_the_digest_is_of_the_values_and_not_of_the_file(tmp_path: Path) -> None
     other = load_recipe(written(tmp_path / "b.json", "seed", paper.seed + 1))
     assert same.digest == paper.digest
     assert other.digest != paper.digest
+
+
+def test_what_a_conversion_is_held_to_has_no_part_in_the_digest() -> None:
+    recipe = load_recipe("best")
+    stricter = msgspec.structs.replace(recipe, parity=ParityBudget(mean_dy=0.001))
+    assert stricter != recipe and stricter.digest == recipe.digest
