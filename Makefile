@@ -3,7 +3,7 @@
 # when pyproject.toml or constraints.txt changes.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help infer test lint format bench train samples constraints clean
+.PHONY: help infer test lint format bench fuzz train samples constraints clean
 
 # A name on the PATH may be a launcher without a Python behind it, so each candidate is run.
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.10 python; do \
@@ -17,6 +17,8 @@ RECIPE ?= best
 RUN ?= runs/$(RECIPE)
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+N ?= 100000
+FUZZ_ARGS ?=
 
 # Both names, so that the pins hold for the build environment too, in every version of pip.
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
@@ -51,6 +53,9 @@ format: $(DEV)/.installed ## Let ruff fix what it can
 bench: $(DEV)/.installed $(DEVICE)/.installed ## Time the whole process and each member, with spread and peak memory
 	@$(DEV)/bin/pneumo-edge bench process --program $(DEVICE)/bin/pneumo-edge $(BENCH_ARGS)
 	@$(DEV)/bin/pneumo-edge bench latency
+
+fuzz: $(DEV)/.installed ## Feed N damaged files to the sandboxed decoder; what fails is kept in runs/fuzz
+	@$(DEV)/bin/pneumo-edge bench fuzz --data $(dir $(DATA)) --inputs $(N) --save runs/fuzz $(FUZZ_ARGS)
 
 train: $(DEV)/.installed ## Fit and fuse the members on DATA by RECIPE into RUN; goes on where it was stopped
 	$(DEV)/bin/pneumo-edge train fit --data $(DATA) --recipe $(RECIPE) --run $(RUN)

@@ -1,8 +1,8 @@
-"""`pneumo-edge bench`: report, compare, process, operations, roofline."""
+"""`pneumo-edge bench`: report, compare, process, operations, roofline, fuzz."""
 
 import typer
 
-from benchmarks import compare, infer_process, operations, report, roofline
+from benchmarks import compare, fuzz, infer_process, operations, report, roofline
 
 app = typer.Typer(help="Measure what runs on this machine.", no_args_is_help=True)
 app.command("report")(report.command)
@@ -10,3 +10,4 @@ app.command("compare")(compare.command)
 app.command("process")(infer_process.command)
 app.command("operations")(operations.command)
 app.command("roofline")(roofline.command)
+app.command("fuzz")(fuzz.command)

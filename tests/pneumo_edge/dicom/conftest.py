@@ -118,8 +118,14 @@ def deep() -> NDArray[np.uint16]:
 
 @pytest.fixture(scope="session")
 def debian(root: Path) -> Tool:
-    """Call a tool of dcmtk or dicom3tools; skips where it is not installed."""
+    """Call a tool of dcmtk or dicom3tools; skips where they are not to be had."""
     unpacked = root / ".tools" / "dicom" / "usr"
+    reason = ""
+    if not all(shutil.which(tool) for tool in ("dcmj2pnm", "dciodvfy")):
+        done = subprocess.run(
+            root / ".ci" / "dicom-tools", capture_output=True, text=True, check=False
+        )
+        reason = f"; .ci/dicom-tools says: {done.stderr.strip()}" if done.returncode else ""
     libraries = ":".join(str(path) for path in (unpacked / "lib").glob("*"))
     own = {
         "LD_LIBRARY_PATH": libraries,
@@ -132,7 +138,7 @@ def debian(root: Path) -> Tool:
         if path is None and (unpacked / "bin" / tool).exists():
             path, environment = str(unpacked / "bin" / tool), environment | own
         if path is None:
-            pytest.skip(f"{tool} is not here; .ci/dicom-tools unpacks it from Debian")
+            pytest.skip(f"{tool} is not here{reason}")
         command = [path, *map(str, arguments)]
         return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
