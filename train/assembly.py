@@ -232,10 +232,9 @@ def _training(candidate: Candidate, remarks: list[str]) -> tuple[list[History], 
     run = candidate.run
     told, recipe = histories(run, (*MEMBER_NAMES, BASELINE)), run.recipe()
     strangers = of_other_recipe(told, recipe)
-    remarks += [
-        f"{name} was trained by another recipe than the run's recipe.json ({recipe.name}): what an image "
-        "took is not told of it. Train it anew to have one recipe for all."
-        for name in strangers
-    ]
-    timed = {name: history for name, history in told.items() if name not in strangers}
-    return list(told.values()), training_times(timed, recipe, run.split())
+    if strangers:
+        remarks.append(
+            f"Trained by another recipe than the run's recipe.json ({recipe.name}): {', '.join(strangers)}. "
+            "What an image took is not known of them. Train them anew to have one recipe for all."
+        )
+    return list(told.values()), training_times(told, recipe, run.split(), strangers)

@@ -33,12 +33,12 @@ def in_short(summary: Summary, ensemble: EnsembleSummary, split: SplitFacts) -> 
         f"{row.operating_point} (pneumonia where y > {row.threshold:.3f}; settled on other films) it "
         f"names {percent(row.accuracy)} of the films rightly, finds {percent(row.sensitivity)} of the "
         f"pneumonia films and clears {percent(row.specificity)} of the normal ones; F1 is "
-        f"{percent(row.f1)}. The paper reports for its fusion an accuracy of {paper.accuracy:.2%}, a "
-        f"recall of {paper.recall:.2%} and an F1 of {paper.f1:.2%}."
+        f"{percent(row.f1)}. The paper reports for its fusion an accuracy of {100 * paper.accuracy:.2f} %, a "
+        f"recall of {100 * paper.recall:.2f} % and an F1 of {100 * paper.f1:.2f} %."
     )
     if split.name == TEST:
         said += (
-            f" So here accuracy is {_above(row.accuracy.value, paper.accuracy)} and F1 "
+            f" So here accuracy is {_above(row.accuracy.value, paper.accuracy)} and F1 is "
             f"{_above(row.f1.value, paper.f1)} the paper's."
         )
     compared = [verdict(c) for c in ensemble.comparisons if c.split == split.name]

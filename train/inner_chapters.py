@@ -62,8 +62,8 @@ def calibration(ensemble: EnsembleSummary, split: SplitFacts) -> tuple[Html, ...
     rows = [row for row in ensemble.calibration if row.split == split.name]
     held_out = ensemble.held_out
     share = (
-        f" Of those, {held_out.pneumonia / held_out.films:.1%} have pneumonia, of these films "
-        f"{split.pneumonia / split.films:.1%}."
+        f" Of those, {100 * held_out.pneumonia / held_out.films:.1f} % have pneumonia, of these films "
+        f"{100 * split.pneumonia / split.films:.1f} %."
         if held_out
         else ""
     )
@@ -132,11 +132,11 @@ def _times(ensemble: EnsembleSummary) -> tuple[Html, ...]:
         [
             row.member,
             str(row.epochs),
-            f"{row.epochs * row.images_per_epoch:,}",
+            _told(row.images_seen, ",d"),
             f"{row.minutes:.1f}",
-            f"{row.seconds_per_1000_images:.1f}",
-            _ratio(row.time_to_baseline),
-            _ratio(row.image_time_to_baseline),
+            _told(row.seconds_per_1000_images, ".1f"),
+            _told(row.time_to_baseline, ".2f"),
+            _told(row.image_time_to_baseline, ".2f"),
             row.init,
         ]
         for row in times
@@ -163,13 +163,14 @@ def _against_baseline(times: Sequence[TrainingTime]) -> str:
     if not members or len(members) == len(times):
         return told + "Here no CNN was trained with this run, so there is nothing to compare with."
     sooner = sum((row.time_to_baseline or 0) < 1 for row in members)
-    slower = sum((row.image_time_to_baseline or 0) > 1 for row in members)
+    compared = [row.image_time_to_baseline for row in members if row.image_time_to_baseline]
+    slower = sum(ratio > 1 for ratio in compared)
     return (
         f"{told}Here {sooner} of {len(members)} members took less time in all than the CNN; by the image "
-        f"{slower} of {len(members)} are slower than it. What time in all says depends on how many images "
+        f"{slower} of {len(compared)} are slower than it. What time in all says depends on how many images "
         "each was given."
     )
 
 
-def _ratio(value: float | None) -> str:
-    return "no CNN" if value is None else f"{value:.2f}"
+def _told(value: float | None, form: str) -> str:
+    return "not known" if value is None else format(value, form)

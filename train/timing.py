@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import median
 
 from pneumo_edge.errors import RecipeError
@@ -17,11 +18,12 @@ class TrainingTime(Struct, frozen=True):
     member: str
     init: str
     epochs: int
-    images_per_epoch: int
-    """Films that an epoch draws, some of them more than once."""
+    images_seen: int | None
+    """By all epochs, some of them more than once; None, and all that is by the image, where the member was
+    trained by another recipe than the run's, so that nothing tells."""
     minutes: float
     """Of the training steps; the look at the monitored films after each epoch does not count."""
-    seconds_per_1000_images: float
+    seconds_per_1000_images: float | None
     """Of the median epoch: a machine that was busy for an hour does not shift it."""
     time_to_baseline: float | None
     """Minutes over the baseline's; None where no baseline was trained."""
@@ -76,21 +78,35 @@ def of_other_recipe(told: dict[str, History], recipe: Recipe) -> list[str]:
     ]
 
 
-def training_times(told: dict[str, History], recipe: Recipe, split: Split) -> list[TrainingTime]:
-    """What each member took, beside the baseline where it is among them."""
+def training_times(
+    told: dict[str, History], recipe: Recipe, split: Split, strangers: Sequence[str]
+) -> list[TrainingTime]:
+    """What each member took, beside the baseline where it is among them.
+
+    Args:
+        told: By member.
+        recipe: The run's.
+        split: The run's.
+        strangers: Members of another recipe, see `of_other_recipe`.
+    """
     minutes = {name: sum(e.seconds for e in h.epochs) / 60 for name, h in told.items()}
-    images = {name: images_per_epoch(recipe, split, h.fold) for name, h in told.items()}
+    images = {
+        name: images_per_epoch(recipe, split, h.fold)
+        for name, h in told.items()
+        if name not in strangers
+    }
     speed = {
-        name: median(e.seconds for e in h.epochs) / images[name] * 1000 for name, h in told.items()
+        name: median(e.seconds for e in told[name].epochs) / count * 1000
+        for name, count in images.items()
     }
     return [
         TrainingTime(
             member=name,
             init=history.init,
             epochs=len(history.epochs),
-            images_per_epoch=images[name],
+            images_seen=images[name] * len(history.epochs) if name in images else None,
             minutes=round(minutes[name], 2),
-            seconds_per_1000_images=round(speed[name], 2),
+            seconds_per_1000_images=round(speed[name], 2) if name in speed else None,
             time_to_baseline=_ratio(minutes, name),
             image_time_to_baseline=_ratio(speed, name),
         )
@@ -99,4 +115,6 @@ def training_times(told: dict[str, History], recipe: Recipe, split: Split) -> li
 
 
 def _ratio(values: dict[str, float], name: str) -> float | None:
-    return round(values[name] / values[BASELINE], 3) if values.get(BASELINE) else None
+    if name not in values or not values.get(BASELINE):
+        return None
+    return round(values[name] / values[BASELINE], 3)

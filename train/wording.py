@@ -57,9 +57,10 @@ def verdict(row: Comparison) -> str:
         else "luck alone could do that, so no difference is shown"
     )
     return (
-        f"Fusion against {row.other}, both read at 0.5, on the same {row.n} films: only the fusion names "
-        f"{row.only_subject_right} films rightly, only {row.other} {row.only_other_right} (McNemar's exact "
-        f"test, {p_value(row.p_value)}: {luck}). The fusion less {row.other}: accuracy "
+        f"Fusion against {row.other}, both read at 0.5, on the same {row.n} films: "
+        f"{row.only_subject_right} films are named rightly by the fusion alone, {row.only_other_right} by "
+        f"{row.other} alone (McNemar's exact test, {p_value(row.p_value)}: {luck}). The fusion less "
+        f"{row.other}: accuracy "
         f"{100 * accuracy.value:+.1f} percentage points ({100 * accuracy.low:+.1f} to "
         f"{100 * accuracy.high:+.1f}), AUC {auc.value:+.3f} ({auc.low:+.3f} to {auc.high:+.3f})."
     )

@@ -72,7 +72,7 @@ def trained(summary: Summary, members: tuple[str, ...]) -> Summary:
             member=m,
             init="none",
             epochs=2,
-            images_per_epoch=500,
+            images_seen=1000,
             minutes=2.0,
             seconds_per_1000_images=120.0,
             time_to_baseline=0.5 if against else None,
@@ -114,7 +114,7 @@ def test_every_figure_is_on_the_page(page: str, summary: Summary) -> None:
         for value in (told.accuracy, told.recall, told.f1):
             assert f"{100 * value:.2f}" in text
     for comparison in ensemble.comparisons:
-        assert f"only {comparison.other} {comparison.only_other_right} (McNemar" in text
+        assert f"{comparison.only_other_right} by {comparison.other} alone (McNemar" in text
     for calibration in ensemble.calibration:
         if calibration.split == "test":
             assert f"{calibration.ece:.3f}" in text

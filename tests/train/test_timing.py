@@ -61,16 +61,20 @@ def test_time_is_set_against_the_baseline_in_all_and_by_the_image(
 ) -> None:
     split = split_of(dataset, 2)
     runs = {"vgg16": told("vgg16", "0", [30.0, 500.0, 34.0]), "cnn": told("cnn", "0", [8.0] * 10)}
-    member, baseline = training_times(runs, tiny, split)
-    assert (member.member, member.epochs, member.images_per_epoch) == ("vgg16", 3, 16)
+    member, baseline = training_times(runs, tiny, split, [])
+    assert (member.member, member.epochs, member.images_seen) == ("vgg16", 3, 48)
     assert member.minutes == pytest.approx(9.4)
     assert member.seconds_per_1000_images == pytest.approx(34 / 16 * 1000)
     assert member.time_to_baseline == pytest.approx(564 / 80)
     assert member.image_time_to_baseline == pytest.approx(34 / 8)
     assert baseline.time_to_baseline == 1
-    (alone,) = training_times({"vgg16": runs["vgg16"]}, tiny, split)
+    (alone,) = training_times({"vgg16": runs["vgg16"]}, tiny, split, [])
     assert alone.time_to_baseline is None
     assert alone.image_time_to_baseline is None
+    stranger, _ = training_times(runs, tiny, split, ["vgg16"])
+    assert stranger.time_to_baseline == member.time_to_baseline
+    by_image = (stranger.images_seen, stranger.seconds_per_1000_images)
+    assert (*by_image, stranger.image_time_to_baseline) == (None, None, None)
 
 
 def test_a_member_of_another_recipe_is_found(tiny: Recipe) -> None:
