@@ -50,9 +50,9 @@ format: $(DEV)/.installed ## Let ruff fix what it can
 	$(DEV)/bin/ruff check --fix .
 	$(DEV)/bin/ruff format .
 
-bench: $(DEV)/.installed $(DEVICE)/.installed ## Time the whole process and each member, with spread and peak memory
+bench: $(DEV)/.installed $(DEVICE)/.installed ## Time the whole process, then every engine and peer in turn; writes bench.json and bench.html
 	@$(DEV)/bin/pneumo-edge bench process --program $(DEVICE)/bin/pneumo-edge $(BENCH_ARGS)
-	@$(DEV)/bin/pneumo-edge bench latency
+	@$(DEV)/bin/pneumo-edge bench report --json bench.json --html bench.html
 
 fuzz: $(DEV)/.installed ## Feed N damaged files to the sandboxed decoder; what fails is kept in runs/fuzz
 	@$(DEV)/bin/pneumo-edge bench fuzz --data $(dir $(DATA)) --inputs $(N) --save runs/fuzz $(FUZZ_ARGS)

@@ -1,8 +1,8 @@
-"""`pneumo-edge bench`: report, compare, process, operations, roofline, fuzz."""
+"""`pneumo-edge bench`: report, compare, process, operations, roofline, fuzz, sandbox."""
 
 import typer
 
-from benchmarks import compare, fuzz, infer_process, operations, report, roofline
+from benchmarks import compare, fuzz, infer_process, operations, report, roofline, sandbox_cost
 
 app = typer.Typer(help="Measure what runs on this machine.", no_args_is_help=True)
 app.command("report")(report.command)
@@ -11,3 +11,4 @@ app.command("process")(infer_process.command)
 app.command("operations")(operations.command)
 app.command("roofline")(roofline.command)
 app.command("fuzz")(fuzz.command)
+app.command("sandbox")(sandbox_cost.command)

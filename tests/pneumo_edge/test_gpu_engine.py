@@ -14,14 +14,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pneumo_edge import tflite_file
+from pneumo_edge import choice, tflite_file
 from pneumo_edge.bundle import load_bundle
 from pneumo_edge.engines import choose, kind
 
 Cli = Callable[..., Any]
-
-SWIFTSHADER = Path("/usr/lib/chromium/vk_swiftshader_icd.json")
-"""Where Debian's chromium has it."""
 
 PROBE = """
 import sys
@@ -63,13 +60,23 @@ def environment(**settings: str) -> dict[str, str]:
     } | settings
 
 
-@pytest.fixture
-def graphics() -> dict[str, str]:
+@pytest.fixture(scope="module")
+def graphics(root: Path) -> dict[str, str]:
     """The machine's own card where VK_ICD_FILENAMES names one, else SwiftShader."""
     named = os.environ.get("VK_ICD_FILENAMES")
-    if named is None and not SWIFTSHADER.is_file():
-        pytest.skip(f"VK_ICD_FILENAMES names no driver, and {SWIFTSHADER} is not there")
-    return environment(VK_ICD_FILENAMES=named or str(SWIFTSHADER))
+    if named is not None:
+        return environment(VK_ICD_FILENAMES=named)
+    unpack = [root / ".ci" / "swiftshader-tools"]
+    made = subprocess.run(unpack, capture_output=True, text=True, check=False)
+    if made.returncode != 0:
+        last = (made.stderr.strip().splitlines() or ["no reason given"])[-1]
+        pytest.skip(f"no graphics card in software can be had here: {last}")
+    folder = root / ".tools" / "swiftshader"
+    return environment(
+        VK_ICD_FILENAMES=str(folder / "vk_swiftshader_icd.json"),
+        XDG_RUNTIME_DIR=str(folder / "runtime"),
+        LD_LIBRARY_PATH=os.pathsep.join([str(folder), os.environ.get("LD_LIBRARY_PATH", "")]),
+    )
 
 
 def test_a_strided_block_answers_as_on_the_processor(
@@ -91,6 +98,27 @@ def test_a_strided_block_answers_as_on_the_processor(
     expected = choose("cpu").backbone(model, model.name, 1).features(pixels)
     # Float arithmetic between int8 roundings: single steps differ. A stride that is lost leaves 0.73.
     assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.999
+
+
+def test_auto_falls_back_to_the_processor_and_says_so(
+    cli: Cli, film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("VK_ICD_FILENAMES", "VK_DRIVER_FILES"):
+        monkeypatch.setenv(name, os.devnull)
+    bundle = load_bundle()
+    costs = dict.fromkeys(bundle.manifest.evaluation_order, 1.0)
+    fast = choice.Trial("gpu", 1, 1, 0.0, 1.0, costs, {}, [0.2, 0.9])
+    choice.write(choice.Choice(choice.key(bundle), "2026-11-22T00:00:00+00:00", [fast], []), bundle)
+    ran = cli("infer", film, "--json")
+    found = json.loads(ran.out)
+    if found["engine"] == "gpu":
+        pytest.skip("a card was found without Vulkan")
+    assert (ran.code, found["engine"]) == (0, kind("auto").name)
+    (line,) = ran.err.splitlines()
+    assert line.startswith("warning: the engine gpu finds no graphics card")
+    assert line.endswith(f"going on with the engine {found['engine']}")
+    named = cli("infer", film, "--engine", "gpu")
+    assert (named.code, named.out) == (1, "")
 
 
 def test_without_a_driver_it_is_one_line_with_a_remedy(film: Path) -> None:
