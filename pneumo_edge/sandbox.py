@@ -102,9 +102,14 @@ class Sandbox:
                 raise BadRadiographError(what, remedy)
             return self._film(reply, source)
 
+    @property
+    def pid(self) -> int | None:
+        """The worker's process id; another one once a film has cost its life."""
+        return self._worker.pid if self._worker is not None else None
+
     def peak_mib(self) -> float:
         """Most memory that the worker has had, resident; 0 where the system does not say."""
-        status = Path(f"/proc/{self._worker.pid if self._worker else 0}/status")
+        status = Path(f"/proc/{self.pid}/status")
         text = status.read_text() if status.exists() else ""
         lines = [line.split() for line in text.splitlines() if line.startswith("VmHWM")]
         return int(lines[0][1]) / 1024 if lines else 0.0

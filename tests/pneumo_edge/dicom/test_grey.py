@@ -37,7 +37,7 @@ def image(signed: bool = False, bits: int = 12, inverse: bool = False, **values:
     return Image(**(plain | values))  # type: ignore[arg-type]  # by name, one by one
 
 
-def ramp(signed: bool, bits: int) -> NDArray[np.int16] | NDArray[np.uint16]:
+def ramp(signed: bool, bits: int) -> NDArray[np.integer]:
     """(80, 80): the ends of the range, and what lies between."""
     low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
     values = np.linspace(low, high, 6400).round().reshape(80, 80)

@@ -154,7 +154,8 @@ def test_a_picture_shows_the_whole_film_below_its_banner(
     shape: tuple[int, int], kind: type[np.uint8 | np.uint16], path: Path
 ) -> None:
     top = np.iinfo(kind).max
-    film = Radiograph(np.full(shape, top // 2, kind), 8 if kind == np.uint8 else 16, "film")
+    grey: Any = np.full(shape, top // 2, kind)
+    film = Radiograph(grey, 8 if kind == np.uint8 else 16, "film")
     picture = annotated(film, finding(path))
     rows = round(shape[0] * 1024 / max(shape))
     assert picture.shape[1] == round(shape[1] * 1024 / max(shape))
