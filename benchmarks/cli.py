@@ -1,4 +1,4 @@
-"""`pneumo-edge bench`: report, compare, process, operations, roofline, fuzz, sandbox."""
+"""`pneumo-edge bench`: report, compare, process, operations, roofline, fuzz, sandbox, selection."""
 
 import typer
 
@@ -12,3 +12,4 @@ app.command("operations")(operations.command)
 app.command("roofline")(roofline.command)
 app.command("fuzz")(fuzz.command)
 app.command("sandbox")(sandbox_cost.command)
+app.command("selection")(model_selection.command)

@@ -32,8 +32,8 @@ CASES = (
         "cortex-a72",
         "cpu",
         2e-4,
-        "XNNPACK requantizes int8 alike on both, so every feature is the same integer; the head adds "
-        "in float32 in another order, and JSON has four decimals",
+        "XNNPACK requantizes int8 alike on both; the head adds in float32 in another order, and JSON "
+        "has four decimals",
     ),
     Case("cortex-a76", "cpu", 2e-4, "as on a Cortex-A72, with the dot product instructions"),
     Case(
