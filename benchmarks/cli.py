@@ -2,7 +2,16 @@
 
 import typer
 
-from benchmarks import compare, fuzz, infer_process, operations, report, roofline, sandbox_cost
+from benchmarks import (
+    compare,
+    fuzz,
+    infer_process,
+    model_selection,
+    operations,
+    report,
+    roofline,
+    sandbox_cost,
+)
 
 app = typer.Typer(help="Measure what runs on this machine.", no_args_is_help=True)
 app.command("report")(report.command)

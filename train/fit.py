@@ -29,11 +29,14 @@ from train.distribute import spread
 from train.members import base_of, build_member, freeze
 from train.recipe import BASELINE, MemberRecipe, Recipe
 from train.run import ALL, Epoch, History, Predictions, Run, whole
+from train.stress import stressed
 from train.teacher import Teacher, fit_teacher, load_teacher, save_teacher
 from train.watch import DIVERGED, Progress, Watch
 from train.weights import initialise
 
 MODEL = "model.keras"
+STRESSED = "stressed.json"
+"""Predictions of the monitored held-out films under stress; see `train.stress`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +314,9 @@ def fit_member(
         refresh_statistics(model, islice((batch[0] for batch in batches), STATISTICS_BATCHES))
         freeze(model, name, 0)
     if fold != ALL:
-        run.write(str(folder.relative_to(run.folder) / "held_out.json"), predict(model, held_out))
+        place = folder.relative_to(run.folder)
+        run.write(str(place / "held_out.json"), predict(model, held_out))
+        few = monitored(held_out, recipe.monitor_images, recipe.seed)
+        run.write(str(place / STRESSED), predict(model, stressed(few, recipe.seed)))
     save_model(model, folder / MODEL)
     return history

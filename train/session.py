@@ -6,18 +6,19 @@ from collections.abc import Sequence
 
 import msgspec
 from rich.console import Console
+from sklearn.metrics import roc_auc_score
 
 from pneumo_edge.errors import RecipeError
 from train.checkpoint import known_history
 from train.curves import draw_curves
 from train.dataset import KERMANY, LABELS, NAMELESS, Dataset, Film, load
 from train.distribute import join
-from train.fit import Job, fit_member
+from train.fit import STRESSED, Job, fit_member
 from train.folds import cut
 from train.options import Plan, TrainingOptions
 from train.progress import reading, tell_skipped, training
 from train.recipe import Recipe
-from train.run import ALL, History, Run, Split
+from train.run import ALL, History, Predictions, Run, Split
 
 
 def read_films(films: Sequence[Film], console: Console) -> Dataset:
@@ -131,4 +132,8 @@ def _train_one(run: Run, dataset: Dataset, recipe: Recipe, job: Job, console: Co
         f"accuracy {last.val_accuracy:.4f} on {'seen' if job.fold == ALL else 'held-out'} films "
         f"(init {history.init})"
     )
+    if job.fold != ALL and (run.member(job.name, job.fold) / STRESSED).is_file():
+        got = run.read(f"{job.name}/fold-{job.fold}/{STRESSED}", Predictions)
+        area = roc_auc_score(got.labels, got.probabilities)
+        console.print(f"{title}: AUC {area:.4f} on {len(got.labels)} of them under stress")
     return history
