@@ -115,3 +115,14 @@ def test_a_file_that_is_no_checkpoint_is_named(tiny: Recipe, tmp_path: Path) -> 
         known_history(folder, run, tiny, "cnn")
     with pytest.raises(RecipeError, match=r"checkpoint\.keras cannot be read"):
         load_checkpoint(folder / CHECKPOINT)
+
+
+def test_a_checkpoint_of_another_architecture_is_refused(
+    model: Any, tiny: Recipe, tmp_path: Path
+) -> None:
+    run = Run(tmp_path)
+    folder = run.member("cnn", "0")
+    stranger = msgspec.structs.replace(history(tiny), member="vgg16")
+    save_model(model, folder / CHECKPOINT, stranger)
+    with pytest.raises(RecipeError, match="fold-0 holds a vgg16 of another recipe"):
+        known_history(folder, run, tiny, "cnn")
