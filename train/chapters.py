@@ -102,11 +102,11 @@ def all_figures(rows: Sequence[Detail], split: SplitFacts) -> tuple[Html, ...]:
     """Every measure of every model."""
     heading = ["model", "read at", "accuracy", "precision", "recall", "specificity", "F1"]
     read = [[row.subject, f"{row.operating_point} > {row.threshold:.3f}"] for row in rows]
-    one = [
+    one: list[list[str | Html]] = [
         [*said, *map(percent_cell, (r.accuracy, r.precision, r.sensitivity, r.specificity, r.f1))]
         for said, r in zip(read, rows, strict=True)
     ]
-    two = [
+    two: list[list[str | Html]] = [
         [
             *said,
             *map(percent_cell, (r.precision_macro, r.recall_macro, r.f1_macro)),

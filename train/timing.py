@@ -35,7 +35,7 @@ def images_per_epoch(recipe: Recipe, split: Split, fold: str) -> int:
     """How many films an epoch draws, in whole batches, as `train.batches` draws them."""
     inside = [film for k, part in enumerate(split.folds) if str(k) != fold for film in part]
     if recipe.sampling == "all":
-        drawn = len(inside)
+        drawn = min(len(inside), recipe.images_per_epoch or len(inside))
     elif recipe.images_per_epoch is not None:
         drawn = recipe.images_per_epoch // 2 * 2
     else:
