@@ -15,6 +15,11 @@ NOISE = 0.1
 """Share of a He-normal kernel that is added to the identity, so that no two channels stay alike."""
 
 
+GAIN = 0.25
+"""Spread of a channel as it is passed on. A head of thousands of positive inputs is thrown about by each step
+of Adam, whose size does not depend on theirs; small inputs keep its first steps small."""
+
+
 def spread(base: Any, layer: str, images: NDArray[np.float32]) -> NDArray[np.float32]:
     """Standard deviation of each channel that a layer puts out, on some films.
 
@@ -55,7 +60,7 @@ def pass_through(
 
     What the filled layers see then reaches the head from the first step on, through max pools and ReLUs
     that leave it whole; a random stack would have to learn that first. The first of them also divides
-    each channel by its spread, so that the head sees features of one size.
+    each channel by its spread, so that the head sees features of one size, `GAIN`.
 
     Args:
         base: A VGG base, a chain of 3x3 convolutions; changed in place.
@@ -82,7 +87,7 @@ def pass_through(
         )
     rng = np.random.default_rng(seed)
     rest = chain[chain.index(known[-1]) + 1 :]
-    divide = spread(base, known[-1].name, images)
+    divide = spread(base, known[-1].name, images) / np.float32(GAIN)
     for layer in rest:
         shape = tuple(layer.kernel.shape)
         layer.set_weights([_kernel(shape, divide, noise, rng), np.zeros(shape[-1], np.float32)])

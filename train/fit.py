@@ -27,6 +27,7 @@ from train.dataset import Dataset
 from train.dirac import pass_through
 from train.distribute import spread
 from train.members import base_of, build_member, freeze
+from train.probe import start_as_probe
 from train.recipe import BASELINE, MemberRecipe, Recipe
 from train.run import ALL, Epoch, History, Predictions, Run, whole
 from train.stress import stressed
@@ -218,6 +219,9 @@ def start(recipe: Recipe, name: str, init: str, films: Dataset) -> tuple[Any, st
     if member.missing == "dirac":
         _pass_through(model, recipe, name, films)
         done += ", what is not frozen passes through (dirac)"
+    if member.probe is not None:
+        start_as_probe(model, name, films, recipe, member.probe)
+        done += f", the head a linear probe of {member.probe} views"
     freeze(model, name, member.frozen_layers)
     compile_member(model, recipe, member)
     return model, done

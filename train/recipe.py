@@ -55,6 +55,8 @@ class MemberRecipe(Struct, frozen=True):
     """ResNet50 only: a stage halves its map in its first 1x1 convolution (Keras) or in its 3x3 one."""
     missing: Literal["random", "dirac"] = "random"
     """VGG only: what fills the convolutions behind the frozen ones; see `train.dirac`."""
+    probe: Annotated[int, msgspec.Meta(ge=2)] | None = None
+    """VGG only: views on which a linear probe is fitted, as which the head starts; see `train.probe`."""
 
 
 class Augmentation(Struct, frozen=True):

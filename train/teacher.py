@@ -74,6 +74,26 @@ def pooled_features(layer: str, init: str) -> Features:
     return lambda images: np.asarray(model.predict_on_batch(images))
 
 
+def linear_probe(
+    features: NDArray[np.float64], labels: NDArray[np.int64], penalty: float
+) -> tuple[NDArray[np.float64], float]:
+    """A logistic regression on standardised features, told in the features' own size.
+
+    Args:
+        features: (n, channels).
+        labels: (n,) of 0 and 1.
+        penalty: C; smaller is stronger.
+
+    Returns:
+        (w, b) of logit = w . features + b.
+    """
+    scaler = StandardScaler()
+    regression = LogisticRegression(C=penalty, max_iter=500, class_weight="balanced")
+    make_pipeline(scaler, regression).fit(features, labels)
+    weights = regression.coef_[0] / scaler.scale_
+    return weights, float(regression.intercept_[0] - weights @ scaler.mean_)
+
+
 def _views(dataset: Dataset, recipe: Recipe, count: int, features: Features) -> NDArray[np.float64]:
     """Features of each film as it is, then of `count` augmented views: ((1 + count) films, channels)."""
     rng = np.random.default_rng((recipe.seed, 0))
@@ -113,11 +133,7 @@ def fit_teacher(dataset: Dataset, recipe: Recipe, init: str) -> Teacher:
     features = pooled_features(spec.layer, init)
     x = _views(dataset, recipe, spec.views, features)
     y = np.tile(dataset.labels, spec.views + 1)
-    scaler = StandardScaler()
-    regression = LogisticRegression(C=spec.penalty, max_iter=500, class_weight="balanced")
-    make_pipeline(scaler, regression).fit(x, y)
-    weights = regression.coef_[0] / scaler.scale_
-    return Teacher(features, weights, float(regression.intercept_[0] - weights @ scaler.mean_))
+    return Teacher(features, *linear_probe(x, y, spec.penalty))
 
 
 def save_teacher(teacher: Teacher, recipe: Recipe, path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pneumo_edge.errors import RecipeError
-from train.dirac import pass_through, spread
+from train.dirac import GAIN, pass_through, spread
 from train.members import build_base
 
 BLOCKS = ["block1_conv1", "block1_conv2", "block2_conv1", "block2_conv2"]
@@ -32,7 +32,7 @@ def test_without_noise_the_base_is_the_filled_layers_pooled(
     assert pass_through(base, BLOCKS, images, seed=3, noise=0.0) == filled
 
     seen = keras.Model(base.input, base.get_layer("block2_conv2").output).predict(images, verbose=0)
-    pooled = seen / spread(base, "block2_conv2", images)
+    pooled = seen * GAIN / spread(base, "block2_conv2", images)
     for _ in range(4):
         pooled = np.asarray(keras.ops.max_pool(pooled, 2, 2))
     np.testing.assert_allclose(
