@@ -23,7 +23,7 @@ def render(results: Results) -> str:
     """
     opening = [paragraph(line) for line in table.heading(results).splitlines()]
     opening += [paragraph(f"Measured {results.created}.")]
-    opening += [paragraph(line, "remark") for line in table.remarks(results)]
+    opening += [paragraph(line) for line in table.remarks(results)]
     return page("pneumo-edge benchmark", opening, list(_chapters(results)))
 
 
@@ -114,7 +114,7 @@ def _latency(timed: list[Candidate]) -> Html:
             axes.text(left[place], place, label, va="center", fontsize=9)
     _rows(axes, timed)
     axes.set(xlabel="milliseconds for one film, p50", xlim=(0, max(left) * 1.14))
-    axes.legend(loc="lower right", fontsize=9)
+    figure.legend(loc="outside right upper", fontsize=9)
     alt = ", ".join(f"{c.name} {c.ensemble_ms.p50:.1f} ms" for c in timed if c.ensemble_ms)
     return picture(_svg(figure), alt, "Median time of each member, one after the other.")
 
@@ -127,6 +127,7 @@ def _laps(timed: list[Candidate]) -> Html:
             laps = one.ensemble_ms.laps
             axes.plot(range(1, len(laps) + 1), laps, marker=".", label=one.name)
     axes.set(xlabel="lap", ylabel="ms for one film", yscale="log")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.3, which="both")
     figure.legend(loc="outside right upper", fontsize=9)
     caption = (

@@ -19,7 +19,7 @@ def show(results: Results, console: Console) -> None:
     for part in _parts(results):
         console.print(part)
     for line in remarks(results):
-        console.print(line, highlight=False)
+        console.print(line, highlight=False, markup=False)
 
 
 def heading(results: Results) -> str:
