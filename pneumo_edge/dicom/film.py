@@ -44,6 +44,10 @@ def decode(data: bytes, source: str, force: bool = False) -> Radiograph:
     with file.guarded(source):
         scope.check(elements, source, force)
         image = describe(elements, source)
+    if (
+        image.photometric == "PALETTE COLOR"
+    ):  # stored values are places in a palette, no grey levels
+        raise BadRadiographError(f"{source} holds colour by a palette, which is not read", EXPORT)
     check_size(image.rows, image.cols, source)
     check_size(*_square_size(image), source)
     stored = _stored(elements, image, source)

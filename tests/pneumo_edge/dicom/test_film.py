@@ -319,6 +319,11 @@ def test_a_value_out_of_range_is_refused_with_its_name(
         levels(dicom_file(deep, **attributes))
 
 
+def test_a_palette_is_not_taken_for_grey(dicom_file: Build, deep: NDArray[np.uint16]) -> None:
+    with pytest.raises(BadRadiographError, match="colour by a palette, which is not read"):
+        levels(dicom_file(deep, PhotometricInterpretation="PALETTE COLOR"), force=True)
+
+
 def test_what_is_no_radiograph_is_read_by_force(
     dicom_file: Build, deep: NDArray[np.uint16]
 ) -> None:
