@@ -189,7 +189,10 @@ def command(
     """Compare validations by how they rank cheap models against the test split."""
     from train.dataset import kermany_folder, list_films, load
     from train.folds import cut
+    from train.quiet import import_keras
 
+    if init is not None:
+        import_keras()
     folder = kermany_folder(data)
     films, test = _draw(folder, each), load(list_films(folder / "test"))
     folds = {method: cut(films, method, FOLDS, SEED) for method in ("patient", "number", "look")}
