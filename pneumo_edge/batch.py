@@ -84,12 +84,12 @@ def _run(request: Request, decoder: Decoder) -> bool:
     bundle.threshold(request.operating_point)  # refused before the models are loaded
     arguments = list(request.images)
     keep = _results(request, decoder)
-    lanes = _lanes(request, bundle, arguments, decoder)
+    screener, lanes = _screener(request, bundle, arguments, decoder)
     clean = True
     with (
         progress.bar(arguments) as advance,
         writers.together(_writers(request, bundle)) as write,
-        closing(_outcomes(arguments, lanes)) as outcomes,
+        closing(_outcomes(arguments, screener, lanes)) as outcomes,
     ):
         for outcome in map(keep, outcomes):
             clean = clean and not isinstance(outcome, Refusal)
@@ -109,10 +109,10 @@ def _results(
     return Results(request.dicom_out, request.dicom_kind, decoder).keep
 
 
-def _lanes(
+def _screener(
     request: Request, bundle: Bundle, arguments: list[str], decoder: Decoder
-) -> list[Screener]:
-    """One screener for each film that is scored at a time."""
+) -> tuple[Screener, int]:
+    """With how many films it should score at a time."""
     point = request.operating_point
     films = 1
     if not sources.is_single(arguments):
@@ -120,17 +120,15 @@ def _lanes(
     chosen = plan.make(
         bundle, request.engine, request.threads, films, point if request.early_exit else None
     )
-    return [
-        Screener(ensemble, point, request.early_exit, chosen.order, decoder)
-        for ensemble in plan.open_lanes(chosen, bundle)
-    ]
+    ensemble = plan.open_ensemble(chosen, bundle)
+    return Screener(ensemble, point, request.early_exit, chosen.order, decoder), chosen.lanes
 
 
-def _outcomes(arguments: list[str], lanes: list[Screener]) -> Iterator[Finding | Refusal]:
+def _outcomes(arguments: list[str], screener: Screener, lanes: int) -> Iterator[Finding | Refusal]:
     films = sources.expand(arguments)
     if sources.is_single(arguments):  # which needs no thread but this one
-        return (lanes[0].outcome(film) for film in films)
-    return pipeline.outcomes(films, lanes)
+        return (screener.outcome(film) for film in films)
+    return pipeline.outcomes(films, screener, lanes)
 
 
 def _writers(request: Request, bundle: Bundle) -> list[writers.Writer]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -52,9 +52,12 @@ class Decision:
     interval: Interval | None
     """After an early exit, where y would lie; None else."""
 
+    engine: str
+    """The one that ran the members."""
+
 
 class Ensemble:
-    """A bundle's members on one engine. Not thread-safe: make one for each thread."""
+    """A bundle's members on one engine. Several threads may score at a time; each member serves one."""
 
     def __init__(self, bundle: Bundle, engine: Engine, threads: int, side_by_side: int = 1) -> None:
         """Load the head and check it; the members follow when the first tensor comes.
@@ -79,6 +82,8 @@ class Ensemble:
         self._head_name = str(bundle.path / head)
         self._head = engine.head(bundle.model(head), self._head_name)
         self._head_lock = threading.Lock()
+        self._loading = threading.Lock()
+        self._busy = {name: threading.Lock() for name in self._files}
         self._check_fusion()
 
     def load(self) -> None:
@@ -98,11 +103,12 @@ class Ensemble:
         The engine holds the interpreter lock while it packs weights and releases it while it runs:
         so the next member is loaded while the one before runs.
         """
-        lacking = [n for n in self.bundle.manifest.evaluation_order if n not in self._backbones]
-        if lacking:
-            pool = ThreadPoolExecutor(1)
-            self._backbones |= {name: pool.submit(self._backbone, name) for name in lacking}
-            pool.shutdown(wait=False)
+        with self._loading:
+            lacking = [n for n in self.bundle.manifest.evaluation_order if n not in self._backbones]
+            if lacking:
+                pool = ThreadPoolExecutor(1)
+                self._backbones |= {name: pool.submit(self._backbone, name) for name in lacking}
+                pool.shutdown(wait=False)
 
     def _backbone(self, name: str) -> Backbone:
         file = self._files[name]
@@ -120,10 +126,19 @@ class Ensemble:
         pixels = _signed(tensor)
         order = self.bundle.manifest.evaluation_order
         if self._side_by_side > 1:
-            scores = tuple(self._pool.map(lambda name: self._vote(name, pixels), order))
+            scores = list(self._pool.map(lambda name: self._vote(name, pixels), order))
         else:
-            scores = tuple(self._vote(name, pixels) for name in order)
-        return Votes(scores, self._whole(scores))
+            scores = [self._vote(name, pixels) for name in self._as_they_are_free(order)]
+            scores.sort(key=lambda score: order.index(score.name))
+        return Votes(tuple(scores), self._whole(scores))
+
+    def _as_they_are_free(self, order: Sequence[str]) -> Iterator[str]:
+        """The members in their order, except that one at work for another thread lets the next go first."""
+        waiting = list(order)
+        while waiting:
+            name = next((name for name in waiting if not self._busy[name].locked()), waiting[0])
+            waiting.remove(name)
+            yield name
 
     def decide(
         self,
@@ -145,10 +160,11 @@ class Ensemble:
             BundleError: as `score`; with early exit also where the head's fusion is not linear.
             EngineError: the engine failed.
         """
+        label: Label
         if not early_exit:
             votes = self.score(tensor)
-            label: Label = "pneumonia" if votes.y > threshold else "normal"
-            return Decision(label, votes.members, votes.y, None)
+            label = "pneumonia" if votes.y > threshold else "normal"
+            return Decision(label, votes.members, votes.y, None, self.engine.name)
         pixels = _signed(tensor)
         columns = list(self._files)
         scores: list[MemberScore] = []
@@ -159,9 +175,10 @@ class Ensemble:
             interval = self.fusion.interval(known)
             decided = interval.label(threshold)
             if decided is not None and len(known) < len(columns):
-                return Decision(decided, tuple(scores), None, interval)
+                return Decision(decided, tuple(scores), None, interval, self.engine.name)
         y = self._whole(scores)
-        return Decision("pneumonia" if y > threshold else "normal", tuple(scores), y, None)
+        label = "pneumonia" if y > threshold else "normal"
+        return Decision(label, tuple(scores), y, None, self.engine.name)
 
     @cached_property
     def fusion(self) -> Fusion:
@@ -177,19 +194,26 @@ class Ensemble:
         return ThreadPoolExecutor(self._side_by_side)
 
     def _vote(self, name: str, pixels: Pixels) -> MemberScore:
-        if name not in self._backbones:
-            backbone: Future[Backbone] = Future()
-            backbone.set_result(self._backbone(name))
-            self._backbones[name] = backbone
-        member = self._backbones[name].result()
-        start = time.perf_counter()
-        features = member.features(pixels)
-        with self._head_lock:
-            logit, probability = self._head.classify(name, features)
-        ms = (time.perf_counter() - start) * 1e3
+        with self._busy[name]:
+            member = self._loaded(name)
+            start = time.perf_counter()
+            features = member.features(pixels)
+            with self._head_lock:
+                logit, probability = self._head.classify(name, features)
+            ms = (time.perf_counter() - start) * 1e3
         self._check_finite(name, logit, probability)
         # A vector unit's sigmoid may be off by its last digit, and early exit relies on [0, 1].
         return MemberScore(name, min(max(probability, 0.0), 1.0), logit, ms)
+
+    def _loaded(self, name: str) -> Backbone:
+        """A member, loaded now if nothing asked for it before."""
+        with self._loading:
+            backbone = self._backbones.get(name)
+            if backbone is None:
+                backbone = Future()
+                backbone.set_result(self._backbone(name))
+                self._backbones[name] = backbone
+        return backbone.result()
 
     def _whole(self, scores: Sequence[MemberScore]) -> float:
         by_name = {score.name: score.probability for score in scores}
@@ -198,7 +222,8 @@ class Ensemble:
         return y
 
     def _fuse(self, probabilities: Sequence[float]) -> float:
-        return self._head.fuse(np.array([probabilities], np.float32))
+        with self._head_lock:
+            return self._head.fuse(np.array([probabilities], np.float32))
 
     def _check_finite(self, part: str, *values: float) -> None:
         if not all(math.isfinite(value) for value in values):

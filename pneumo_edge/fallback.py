@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 
 from pneumo_edge.bundle import Bundle
@@ -12,7 +13,7 @@ from pneumo_edge.types import InputTensor
 
 
 class Fallback:
-    """Runs one ensemble, and from its engine's first failure on another. Not thread-safe."""
+    """Runs one ensemble, and from its engine's first failure on another; for several threads, too."""
 
     def __init__(
         self,
@@ -30,6 +31,7 @@ class Fallback:
         self._now = first
         self._second: Callable[[], Ensemble] | None = second
         self._warn = warn
+        self._changing = threading.Lock()
 
     @property
     def bundle(self) -> Bundle:
@@ -48,11 +50,14 @@ class Fallback:
         Raises:
             EngineError: the second one failed too.
         """
+        began_on = self._now
         try:
-            return self._now.decide(tensor, threshold, early_exit, order)
+            return began_on.decide(tensor, threshold, early_exit, order)
         except EngineError as err:
-            if self._second is None:
-                raise
-            self._now, self._second = self._second(), None
-            self._warn(err, self._now.engine.name)
+            with self._changing:
+                if self._now is began_on:  # no other thread has changed it meanwhile
+                    if self._second is None:
+                        raise
+                    self._now, self._second = self._second(), None
+                    self._warn(err, self._now.engine.name)
             return self._now.decide(tensor, threshold, early_exit, order)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from queue import SimpleQueue
 
 from pneumo_edge.errors import BadRadiographError
 from pneumo_edge.screening import Prepared, Screener, ready
@@ -21,12 +20,13 @@ _AHEAD = 2
 """Films begun for each lane: memory does not grow with their number."""
 
 
-def outcomes(films: Iterator[Source], lanes: Sequence[Screener]) -> Iterator[Outcome]:
-    """Decode the next films while earlier ones are scored, one in each lane.
+def outcomes(films: Iterator[Source], screener: Screener, lanes: int) -> Iterator[Outcome]:
+    """Decode the next films while earlier ones are scored.
 
     Args:
         films: Is asked for the next name only when there is room for it.
-        lanes: At least one; each is used by one thread at a time.
+        screener: Is used by so many threads at a time.
+        lanes: Films that are scored at a time, at least 1.
 
     Yields:
         One outcome for each film, in their order, each as soon as it and those before it are known.
@@ -35,11 +35,8 @@ def outcomes(films: Iterator[Source], lanes: Sequence[Screener]) -> Iterator[Out
         BundleError: the models answer nonsense.
         EngineError: the engine failed.
     """
-    idle: SimpleQueue[Screener] = SimpleQueue()
-    for lane in lanes:
-        idle.put(lane)
     decoders = ThreadPoolExecutor(_DECODERS)
-    scorers = ThreadPoolExecutor(len(lanes))
+    scorers = ThreadPoolExecutor(lanes)
     begun: deque[Future[Outcome]] = deque()
     try:
         for source in films:
@@ -47,11 +44,11 @@ def outcomes(films: Iterator[Source], lanes: Sequence[Screener]) -> Iterator[Out
                 # Ctrl-C reaches this thread only, and what came before should not wait for a pipe.
                 while begun:
                     yield begun.popleft().result()
-                yield lanes[0].outcome(source)
+                yield screener.outcome(source)
                 continue
-            film = decoders.submit(ready, source, lanes[0].decoder)
-            begun.append(scorers.submit(_score, idle, source, film))
-            if len(begun) > _AHEAD * len(lanes):
+            film = decoders.submit(ready, source, screener.decoder)
+            begun.append(scorers.submit(_score, screener, source, film))
+            if len(begun) > _AHEAD * lanes:
                 yield begun.popleft().result()
         while begun:
             yield begun.popleft().result()
@@ -60,11 +57,8 @@ def outcomes(films: Iterator[Source], lanes: Sequence[Screener]) -> Iterator[Out
         decoders.shutdown(wait=False, cancel_futures=True)
 
 
-def _score(idle: SimpleQueue[Screener], source: Source, film: Future[Prepared]) -> Outcome:
-    lane = idle.get()
+def _score(screener: Screener, source: Source, film: Future[Prepared]) -> Outcome:
     try:
-        return lane.finish(film.result())
+        return screener.finish(film.result())
     except BadRadiographError as err:
         return Refusal(source.name, err.what, err.remedy)
-    finally:
-        idle.put(lane)

@@ -16,11 +16,9 @@ from pneumo_edge.screening import Decider
 MEASURE_FROM = 1000
 """Films from which `auto` measures where nothing was measured: below, measuring takes longer than it saves."""
 
-LANES_FROM = 32
-"""Films from which several are scored at a time: below, loading the members again takes longer than it saves."""
-
-MAX_LANES = 4
-"""Each holds the members' weights once more."""
+LANES = 2
+"""Films scored at a time, where there are so many cores. Each member serves one at a time, and the slowest takes nearly
+half of a film's time: a third lane would wait, and members of its own would cost 100 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +27,7 @@ class Plan:
 
     engine: engines.EngineName
     lanes: int
-    """Films scored at a time, each by an ensemble of its own."""
+    """Films scored at a time, by members that they share."""
     threads: int
     """Of each member that runs."""
     side_by_side: int
@@ -65,7 +63,9 @@ def make(
     trial = known.best(engine, films, early_exit is not None) if known else None
     name: engines.EngineName = trial.engine if trial else engines.kind(engine).name
     allowed = threads.checked(threads.available() if cores is None else cores)
-    lanes = min(allowed, MAX_LANES) if films >= LANES_FROM and name != "gpu" else 1
+    # With early exit every film wants the same member first.
+    alone = films == 1 or name == "gpu" or early_exit is not None
+    lanes = 1 if alone else min(allowed, LANES)
     per_member, side_by_side = allowed // lanes, 1
     if lanes == 1 and trial is not None and cores is None:
         per_member, side_by_side = trial.threads, trial.side_by_side
@@ -89,8 +89,8 @@ def _measured(bundle: Bundle) -> choice.Choice | None:
     return found
 
 
-def open_lanes(plan: Plan, bundle: Bundle) -> list[Decider]:
-    """Open one ensemble for each lane; each loads its members with its first film.
+def open_ensemble(plan: Plan, bundle: Bundle) -> Decider:
+    """Open what was planned; the members are loaded with the first film.
 
     Raises:
         BundleError: the head cannot be loaded, or contradicts the manifest.
@@ -104,20 +104,18 @@ def open_lanes(plan: Plan, bundle: Bundle) -> list[Decider]:
             raise
         engine = engines.choose(plan.fallback)
         _fell(err, engine.name)
-    first = [Ensemble(bundle, engine, plan.threads, plan.side_by_side) for _ in range(plan.lanes)]
+    first = Ensemble(bundle, engine, plan.threads, plan.side_by_side)
     falls = plan.fallback if engine.name != plan.fallback else None
     if engine.name == "gpu":
         # Drivers print while they load, so nothing else may be under way.
         try:
-            first[0].load()
+            first.load()
         except EngineError as err:
             if falls is None:
                 raise
             _fell(err, falls)
-            return [_second(plan, bundle, falls)()]
-    if falls is None:
-        return list(first)
-    return [Fallback(one, _second(plan, bundle, falls), _fell) for one in first]
+            return _second(plan, bundle, falls)()
+    return first if falls is None else Fallback(first, _second(plan, bundle, falls), _fell)
 
 
 def _second(plan: Plan, bundle: Bundle, name: engines.EngineName) -> Callable[[], Ensemble]:

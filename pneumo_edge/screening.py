@@ -67,7 +67,7 @@ def ready(source: Source, decoder: Decoder = decode) -> Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Screener:
-    """An ensemble at one operating point. As little thread-safe as its ensemble."""
+    """An ensemble at one operating point; as thread-safe as its ensemble."""
 
     ensemble: Decider
     operating_point: str
@@ -111,7 +111,7 @@ class Screener:
                 infer=infer_ms,
                 total=film.decode_ms + film.prepare_ms + infer_ms,
             ),
-            engine=self.ensemble.engine.name,
+            engine=decision.engine,
             bundle=self.ensemble.bundle.id,
             interval=decision.interval,
         )

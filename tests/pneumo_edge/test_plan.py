@@ -60,13 +60,14 @@ def test_what_was_measured_decides_and_auto_can_fall_back(bundle: Bundle) -> Non
 
 
 @pytest.mark.parametrize("cores", [1, 2, 3, 4, 5, 8])
-def test_many_films_share_the_cores(bundle: Bundle, cores: int) -> None:
-    made = plan.make(bundle, "cpu", cores, films=plan.LANES_FROM)
-    assert made.lanes == min(cores, plan.MAX_LANES)
+def test_films_share_the_cores(bundle: Bundle, cores: int) -> None:
+    made = plan.make(bundle, "cpu", cores, films=2)
+    assert made.lanes == min(cores, plan.LANES)
     assert 1 <= made.lanes * made.threads <= cores
     assert made.side_by_side == 1
-    few = plan.make(bundle, "cpu", cores, films=plan.LANES_FROM - 1)
-    assert (few.lanes, few.threads) == (1, cores)
+    one = plan.make(bundle, "cpu", cores, films=1)
+    early = plan.make(bundle, "cpu", cores, films=100, early_exit="paper")
+    assert (one.lanes, one.threads) == (early.lanes, early.threads) == (1, cores)
 
 
 @pytest.mark.parametrize("cores", [-1, 0, 9])
@@ -113,11 +114,11 @@ def test_an_engine_that_is_gone_is_replaced_under_auto_only(
         pytest.skip("every engine is installed")
     monkeypatch.undo()
     gone = plan.Plan(absent[0].name, 1, 1, 1, None, "cpu")
-    (lane,) = plan.open_lanes(gone, bundle)
-    assert lane.engine.name == "cpu"
+    ensemble = plan.open_ensemble(gone, bundle)
+    assert ensemble.engine.name == "cpu"
     said = capsys.readouterr().err
     assert said.startswith(f"warning: the engine {absent[0].name} is not installed")
     assert "going on with the engine cpu" in said
     named = plan.Plan(absent[0].name, 1, 1, 1, None, None)
     with pytest.raises(MissingExtraError):
-        plan.open_lanes(named, bundle)
+        plan.open_ensemble(named, bundle)
