@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -124,7 +124,9 @@ def _screener(
     return Screener(ensemble, point, request.early_exit, chosen.order, decoder), chosen.lanes
 
 
-def _outcomes(arguments: list[str], screener: Screener, lanes: int) -> Iterator[Finding | Refusal]:
+def _outcomes(
+    arguments: list[str], screener: Screener, lanes: int
+) -> Generator[Finding | Refusal, None, None]:
     films = sources.expand(arguments)
     if sources.is_single(arguments):  # which needs no thread but this one
         return (screener.outcome(film) for film in films)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from pneumo_edge.errors import BadRadiographError
@@ -20,7 +20,9 @@ _AHEAD = 2
 """Films begun for each lane: memory does not grow with their number."""
 
 
-def outcomes(films: Iterator[Source], screener: Screener, lanes: int) -> Iterator[Outcome]:
+def outcomes(
+    films: Iterator[Source], screener: Screener, lanes: int
+) -> Generator[Outcome, None, None]:
     """Decode the next films while earlier ones are scored.
 
     Args:

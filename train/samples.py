@@ -106,12 +106,13 @@ def surest(bundle: Path | None) -> Choose:
     Raises:
         BundleError: the bundle cannot be loaded.
     """
+    from pneumo_edge import threads as cores
     from pneumo_edge.bundle import load_bundle
     from pneumo_edge.engines import choose
     from pneumo_edge.ensemble import Ensemble
     from pneumo_edge.prepare import prepare
 
-    ensemble = Ensemble(load_bundle(bundle), choose("auto"), threads=2)
+    ensemble = Ensemble(load_bundle(bundle), choose("auto"), cores.available())
 
     def pick(label: Label, candidates: Sequence[NDArray[np.uint8]]) -> int:
         films = [Radiograph(pixels, 8, "a drawn sample") for pixels in candidates]

@@ -89,7 +89,7 @@ def test_no_more_is_begun_than_there_is_room_for(films: Path) -> None:
     for done in range(1, 30):
         next(found)
         assert asked <= done + 2 * 2 + 1
-    found.close()  # type: ignore[attr-defined]
+    found.close()
 
 
 def test_a_failing_model_ends_it_after_the_films_before(films: Path) -> None:
