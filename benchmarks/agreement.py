@@ -66,18 +66,15 @@ def early_exit(
     """
     held_out = read_held_out(bundle)
     names = [member.name for member in bundle.manifest.members]
-    if films is None and held_out is None:
+    shown = films if films is not None else held_out.probabilities if held_out else None
+    if shown is None:
         return []
+    source = "the user's films" if films is not None else "held-out films, which chose the order"
     found = []
     for point, threshold in bundle.manifest.operating_points.items():
-        if held_out is None:
-            order: tuple[int, ...] = tuple(map(names.index, bundle.manifest.evaluation_order))
-        else:
+        order: tuple[int, ...] = tuple(map(names.index, bundle.manifest.evaluation_order))
+        if held_out is not None:
             order = search_order(fusion, held_out.probabilities, costs, threshold).members
-        source = (
-            "the user's films" if films is not None else "held-out films, which chose the order"
-        )
-        shown = films if films is not None else held_out.probabilities if held_out else np.empty(0)
         share, ran = share_of_cost(fusion, shown, costs, threshold, order)
         ordered = [names[column] for column in order]
         found.append(EarlyExit(point, ordered, len(shown), source, round(share, 4), ran))

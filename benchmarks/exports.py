@@ -11,7 +11,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -85,41 +84,38 @@ def output_scale(model: Path) -> tuple[float, int]:
 
 def _int8(bundle: Bundle, target: Path, _: Path | None) -> None:
     for member in bundle.manifest.members:
-        model = bundle.model(member.file)
-        data = model if isinstance(model, bytes) else model.read_bytes()
-        _keep(target / f"{member.name}.int8.tflite", lambda data=data: inlined(data))
+        path = target / f"{member.name}.int8.tflite"
+        if not path.exists():
+            model = bundle.model(member.file)
+            _keep(path, inlined(model if isinstance(model, bytes) else model.read_bytes()))
 
 
 def _onnx(_: Bundle, target: Path, __: Path | None) -> None:
     import tf2onnx.convert
 
     for name in MEMBER_NAMES:
-        source = target / f"{name}.int8.tflite"
-        _keep(
-            target / f"{name}.onnx",
-            lambda source=source: tf2onnx.convert.from_tflite(str(source), opset=OPSET)[
-                0
-            ].SerializeToString(),
-        )
+        path = target / f"{name}.onnx"
+        if not path.exists():
+            source = str(target / f"{name}.int8.tflite")
+            _keep(path, tf2onnx.convert.from_tflite(source, opset=OPSET)[0].SerializeToString())
 
 
 def _float(_: Bundle, target: Path, run: Path | None) -> None:
     for name in MEMBER_NAMES:
-        if (target / f"{name}.float.tflite").exists():
-            continue
-        from convert.export import export
+        path = target / f"{name}.float.tflite"
+        if not path.exists():
+            from convert.export import export
 
-        exported = export(keras_member(name, run))
-        facts = json.dumps([exported.mean, exported.scale])
-        (target / f"{name}.float.json").write_text(facts, encoding="utf-8")
-        _keep(target / f"{name}.float.tflite", lambda exported=exported: exported.tflite)
+            exported = export(keras_member(name, run))
+            _keep(path.with_suffix(".json"), json.dumps([exported.mean, exported.scale]).encode())
+            _keep(path, exported.tflite)
 
 
-def _keep(path: Path, make_bytes: Callable[[], bytes]) -> None:
-    if not path.exists():
-        part = path.with_name(f"{path.name}.{os.getpid()}")
-        part.write_bytes(make_bytes())
-        part.replace(path)
+def _keep(path: Path, content: bytes) -> None:
+    """Write a form, whole or not at all."""
+    part = path.with_name(f"{path.name}.{os.getpid()}")
+    part.write_bytes(content)
+    part.replace(path)
 
 
 def main() -> None:

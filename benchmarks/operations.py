@@ -115,7 +115,7 @@ def _is_constant(model: Any, tensor: Any) -> bool:
 
 
 def _size(tensor: Any) -> int:
-    return _elements(tensor) * _BYTES[tensor.type]
+    return _elements(tensor) * _BYTES[int(tensor.type)]
 
 
 def _elements(tensor: Any) -> int:
@@ -130,15 +130,18 @@ def _macs(kind: str, inputs: list[Any], outputs: list[Any]) -> int:
         return _elements(outputs[0]) * int(np.prod(inputs[1].shape[1:3]))
     if kind == "FULLY_CONNECTED":  # weights: (out, in)
         return _elements(outputs[0]) * int(inputs[1].shape[1])
-    if kind == "BATCH_MATMUL":  # the inner side is what the result does not have
-        return _inner(inputs, outputs[0])
+    if kind == "BATCH_MATMUL":
+        return _matrices(inputs, outputs[0])
     return 0
 
 
-def _inner(inputs: list[Any], output: Any) -> int:
+def _matrices(inputs: list[Any], output: Any) -> int:
+    """Of (m, k) times (k, n): the root of mk kn mn, whichever of them is transposed."""
     rows, cols, result = _elements(inputs[0]), _elements(inputs[1]), _elements(output)
     batch = int(np.prod(output.shape[:-2]))
-    return round((rows / batch * cols / batch * result / batch) ** 0.5) * batch
+    each = (rows / batch) * (cols / batch) * (result / batch)
+    root: float = each**0.5
+    return round(root) * batch
 
 
 def table(works: list[Work]) -> list[str]:

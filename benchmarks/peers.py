@@ -70,6 +70,13 @@ class FloatBackbone:
         return features
 
 
+def dequantized(
+    features: NDArray[Any], scale: np.float32, zero_point: np.float32
+) -> NDArray[np.float32]:
+    """Features for the head, in the members' own units."""
+    return np.asarray((features.astype(np.float32) - zero_point) * scale, np.float32)
+
+
 class OnnxBackbone:
     """The int8 graph in ONNX's quantize-dequantize form; ONNX Runtime fuses that back to int8 kernels."""
 
@@ -88,7 +95,7 @@ class OnnxBackbone:
 
     def features(self, pixels: NDArray[np.int8]) -> NDArray[np.float32]:
         (features,) = self._session.run(None, {self._input: pixels})
-        return (features.astype(np.float32) - self._zero_point) * self._scale
+        return dequantized(features, self._scale, self._zero_point)
 
 
 class OpenVinoBackbone:
@@ -104,7 +111,7 @@ class OpenVinoBackbone:
 
     def features(self, pixels: NDArray[np.int8]) -> NDArray[np.float32]:
         features = self._request.infer([pixels])[0]
-        return (features.astype(np.float32) - self._zero_point) * self._scale
+        return dequantized(features, self._scale, self._zero_point)
 
 
 class BundleScorer:

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from typer.testing import CliRunner, Result
 
-from benchmarks import board, html, results, session, table
+from benchmarks import board, exports, html, results, session, table
 from benchmarks.cli import app
 from benchmarks.compare import rows
 from benchmarks.fleet import Process
@@ -39,9 +39,16 @@ def folder(shipped_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     for name in ("normal.png", "pneumonia.png"):
         (films / name).write_bytes((SAMPLES / name).read_bytes())
     (films / "broken.png").write_bytes(b"no film")
-    options = ["--only", "cpu", "--runs", RUNS, "--warmup", "1", "--throughput", "2"]
-    files = ["--films", films, "--json", folder / "a.json", "--html", folder / "a.html"]
-    done = bench("report", *map(str, options), *files)
+    options = ["--only", "cpu", "--runs", str(RUNS), "--warmup", "1", "--throughput", "2"]
+    files: list[str | Path] = [
+        "--films",
+        films,
+        "--json",
+        folder / "a.json",
+        "--html",
+        folder / "a.html",
+    ]
+    done = bench("report", *options, *files)
     assert done.exit_code == 0, (done.output, done.exception)
     (folder / "out").write_text(done.stdout, encoding="utf-8")
     return folder
@@ -175,8 +182,8 @@ def test_an_engine_that_dies_is_named(shipped_bundle: Path) -> None:
 def test_a_candidate_that_fails_is_left_out_with_its_reason(
     shipped_bundle: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(session.exports, "make", lambda *_: {"onnxruntime int8": "no such form"})
-    monkeypatch.setattr(session.exports, "folder", lambda *_: tmp_path)
+    monkeypatch.setattr(exports, "make", lambda *_: {"onnxruntime int8": "no such form"})
+    monkeypatch.setattr(exports, "folder", lambda *_: tmp_path)
     asked = plan(shipped_bundle, only=["cpu", "tflite float32", "onnxruntime int8"], runs=1)
     found = session.measure(asked, lambda _: None)
     assert [one.name for one in found.candidates] == ["cpu"]
