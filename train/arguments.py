@@ -40,7 +40,7 @@ Precision = Annotated[
 Distribute = Annotated[
     str,
     typer.Option(
-        help="Devices to train on: auto (all GPUs or TPUs, or the CPU), none (one), or how many."
+        help="Devices to train on: auto (the GPUs or TPUs that there are, or the CPU), none (one), or how many."
     ),
 ]
 

@@ -40,7 +40,8 @@ class Mismatch(keras.layers.Layer):  # type: ignore[misc]  # keras has no type s
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        # In float32 whatever the student trains in: small differences of large features are what is learned.
+        super().__init__(**{**kwargs, "dtype": "float32"})
 
     def build(self, input_shape: Any) -> None:
         """The 1 x 1 projection, and room for the statistics that `measure` fills."""
@@ -49,17 +50,16 @@ class Mismatch(keras.layers.Layer):  # type: ignore[misc]  # keras has no type s
         self._size = (rows, cols)
         # From zero, the student begins as the mean film, not as noise that is first to be unlearned.
         self.projection = keras.layers.Conv2D(
-            channels, 1, kernel_initializer="zeros", name="projection", dtype=self.dtype_policy
+            channels, 1, kernel_initializer="zeros", name="projection", dtype="float32"
         )
         self.projection.build(student)
-        fixed = {"trainable": False, "dtype": "float32"}
+        fixed = {"trainable": False}
         self.mean = self.add_weight(shape=(rows, cols, channels), name="mean", **fixed)
         self.scale = self.add_weight(shape=(channels,), initializer="ones", name="scale", **fixed)
         self.spread = self.add_weight(shape=(channels,), initializer="ones", name="spread", **fixed)
 
     def target(self, teacher: Any) -> Any:
-        """The teacher's map at the student's positions, in float32; not standardised."""
-        teacher = keras.ops.cast(teacher, "float32")
+        """The teacher's map at the student's positions; not standardised."""
         if tuple(teacher.shape[1:3]) == self._size:
             return teacher
         return keras.ops.image.resize(teacher, self._size, antialias=True)
@@ -78,7 +78,7 @@ class Mismatch(keras.layers.Layer):  # type: ignore[misc]  # keras has no type s
         """(student's map, teacher's) to (n, 2): of the map and of its mean; 1 is no better than the mean film."""
         student, teacher = inputs
         target = (self.target(teacher) - self.mean) / self.scale
-        away = keras.ops.cast(self.projection(student), "float32") - target
+        away = self.projection(student) - target
         of_map = keras.ops.mean(away**2, axis=(1, 2, 3))
         of_mean = keras.ops.mean((keras.ops.mean(away, axis=(1, 2)) / self.spread) ** 2, axis=1)
         return keras.ops.stack([of_map, of_mean], axis=1)
@@ -140,7 +140,7 @@ def build_distiller(student: Any, name: str, teacher: Any) -> Any:
         Mismatch(name=f"{place}_mismatch")([mine, theirs])
         for place, mine, theirs in zip(("middle", "last"), learned, taught, strict=True)
     ]
-    return keras.Model(inputs, keras.layers.Concatenate(name="mismatch")(figures))
+    return keras.Model(inputs, keras.layers.Concatenate(name="mismatch", dtype="float32")(figures))
 
 
 def measure_teacher(distiller: Any, images: NDArray[np.float32]) -> None:
@@ -151,6 +151,7 @@ def measure_teacher(distiller: Any, images: NDArray[np.float32]) -> None:
         images: (n, 150, 150, 1), some hundred views.
     """
     maps = distiller.get_layer("teacher").predict(images, batch_size=16, verbose=0)
+    maps = [keras.ops.cast(one, "float32") for one in maps]
     for place, teacher in zip(("middle", "last"), maps, strict=True):
         distiller.get_layer(f"{place}_mismatch").measure(teacher)
 

@@ -21,26 +21,30 @@ def accelerators() -> list[str]:
     return list(keras.distribution.list_devices())
 
 
-def devices(distribute: str) -> list[str]:
+def devices(distribute: str, batch_size: int) -> list[str]:
     """The devices to train on.
 
     Args:
-        distribute: none; auto for all accelerators, but one CPU; or how many.
+        distribute: none; auto for as many accelerators as divide the batch evenly, but one CPU; or how many.
+        batch_size: Of the recipe, over all devices together.
 
     Raises:
-        RecipeError: there are not so many.
+        RecipeError: there are not so many, or they do not divide the batch evenly.
     """
     there = accelerators()
     if distribute == "none":
         return there[:1]
     if distribute == "auto":
-        return there[:1] if there[0].startswith("cpu") else there
+        if there[0].startswith("cpu"):
+            return there[:1]
+        return there[: max(n for n in range(1, len(there) + 1) if batch_size % n == 0)]
     if int(distribute) > len(there):
         raise RecipeError(
             f"{distribute} devices were asked for, but {keras.backend.backend()} sees {len(there)}: "
             f"{', '.join(there)}",
             "pass --distribute auto",
         )
+    _refuse_remainder(batch_size, int(distribute))
     return there[: int(distribute)]
 
 
@@ -92,11 +96,10 @@ def spread(distribute: str, batch_size: int) -> Iterator[None]:
         with _cluster().scope():
             yield
         return
-    chosen = devices(distribute)
+    chosen = devices(distribute, batch_size)
     if len(chosen) == 1:
         yield
         return
-    _refuse_remainder(batch_size, len(chosen))
     with _on_one_host(chosen):
         yield
 

@@ -59,6 +59,18 @@ def test_a_channel_that_hardly_varies_does_not_outweigh_the_others() -> None:
     assert scale[0] == pytest.approx(0.1 * np.median(scale[1:]), rel=0.1)
 
 
+def test_the_mismatch_is_measured_in_float32_whatever_the_student_trains_in() -> None:
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        layer = mismatch_of((4, 4, 2), RNG.normal(size=(8, 4, 4, 3)).astype(np.float32))
+        half = keras.ops.cast(RNG.normal(size=(2, 4, 4, 2)), "bfloat16")
+        got = layer([half, keras.ops.cast(RNG.normal(size=(2, 4, 4, 3)), "bfloat16")])
+        assert keras.backend.standardize_dtype(got.dtype) == "float32"
+        assert {w.dtype for w in layer.weights} == {"float32"}
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
 def test_the_loss_is_the_mean_of_the_terms() -> None:
     figures = np.array([[1.0, 2.0, 3.0, 6.0], [0.0, 0.0, 0.0, 4.0]], np.float32)
     assert len(TERMS) == figures.shape[1]

@@ -78,9 +78,9 @@ def test_two_devices_train_and_resume_as_one_does(
 
 
 def test_devices_that_are_not_there_are_refused_by_number() -> None:
-    assert devices("none") == devices("auto") == devices("1")
+    assert devices("none", 7) == devices("auto", 7) == devices("1", 7)
     with pytest.raises(RecipeError, match=r"99 devices were asked for, but \w+ sees 1: cpu:0"):
-        devices("99")
+        devices("99", 99)
 
 
 def test_one_device_is_left_to_the_framework() -> None:
@@ -88,10 +88,10 @@ def test_one_device_is_left_to_the_framework() -> None:
         assert keras.distribution.distribution() is None
 
 
-def test_a_batch_that_cannot_be_divided_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_is_divided_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("train.distribute.accelerators", lambda: ["gpu:0", "gpu:1", "gpu:2"])
-    with (
-        pytest.raises(RecipeError, match="a batch of 16 films cannot be divided among 3 devices"),
-        spread("auto", batch_size=16),
-    ):
-        pass
+    assert devices("auto", 16) == ["gpu:0", "gpu:1"]
+    assert devices("auto", 12) == ["gpu:0", "gpu:1", "gpu:2"]
+    assert devices("none", 12) == ["gpu:0"]
+    with pytest.raises(RecipeError, match="a batch of 16 films cannot be divided among 3 devices"):
+        devices("3", 16)
