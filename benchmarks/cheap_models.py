@@ -58,7 +58,7 @@ def thumbnails(how: str, side: int) -> Features:
     def one(tensor: NDArray[np.uint8]) -> Floats:
         film = tensor[..., 0]
         if how == "equalised":
-            film = equalise.apply(film)
+            film = np.asarray(equalise.apply(film), dtype=np.uint8)
         if how == "centre":
             edge = film.shape[0] // 8
             film = film[edge:-edge, edge:-edge]

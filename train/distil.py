@@ -93,7 +93,7 @@ def _floored(deviation: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.maximum(deviation, np.float32(lowest))
 
 
-@keras.saving.register_keras_serializable("pneumo_edge")
+@keras.saving.register_keras_serializable("pneumo_edge")  # type: ignore[untyped-decorator]  # as above
 def mean_mismatch(_target: Any, mismatch: Any) -> Any:
     """The loss: the mean of the four figures, film by film."""
     return keras.ops.mean(mismatch, axis=-1)

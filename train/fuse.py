@@ -41,7 +41,7 @@ def linear_fusion(
     return np.asarray(model.coef_, dtype=np.float64), float(model.intercept_)
 
 
-STRENGTHS = (0.0, *np.logspace(-4, 1, 21).tolist())
+STRENGTHS: tuple[float, ...] = (0.0, *np.logspace(-4, 1, 21).tolist())
 """Of the shrinkage that cross-validation chooses from."""
 
 

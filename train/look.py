@@ -47,7 +47,7 @@ def sharpness(film: NDArray[np.float32]) -> NDArray[np.float64]:
     power = np.abs(np.fft.rfft2((film - film.mean()) * window)) ** 2
     frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)) * side
     rings = [power[(frequency >= low) & (frequency < high)].sum() for low, high in pairwise(RINGS)]
-    return np.log(np.array(rings) + 1.0) - np.log(np.sum(rings) + 1.0)
+    return np.asarray(np.log(np.array(rings) + 1.0) - np.log(np.sum(rings) + 1.0))
 
 
 def describe(tensors: NDArray[np.uint8]) -> NDArray[np.float64]:
