@@ -33,7 +33,7 @@ from train.run import ALL, Epoch, History, Predictions, Run, whole
 from train.stress import stressed
 from train.teacher import Teacher, fit_teacher, load_teacher, save_teacher
 from train.watch import DIVERGED, Progress, Watch
-from train.weights import initialise
+from train.weights import fill
 
 MODEL = "model.keras"
 STRESSED = "stressed.json"
@@ -188,13 +188,14 @@ DIRAC_FILMS = 64
 """Enough for the spread of a channel."""
 
 
-def _pass_through(model: Any, recipe: Recipe, name: str, films: Dataset) -> None:
-    """Fill what stands behind a VGG's frozen layers; see `train.dirac`."""
+def _pass_through(
+    model: Any, recipe: Recipe, name: str, filled: tuple[str, ...], films: Dataset
+) -> None:
+    """Fill what stands behind the layers of a VGG that have weights; see `train.dirac`."""
     base = base_of(model, name)
-    frozen = [layer.name for layer in base.layers[: recipe.members[name].frozen_layers]]
     chosen = np.random.default_rng(recipe.seed).permutation(len(films))[:DIRAC_FILMS]
     images = model.get_layer("grey")(films.tensors[chosen].astype(np.float32))
-    pass_through(base, frozen, np.asarray(images), recipe.seed)
+    pass_through(base, filled, np.asarray(images), recipe.seed)
 
 
 def start(recipe: Recipe, name: str, init: str, films: Dataset) -> tuple[Any, str]:
@@ -215,10 +216,11 @@ def start(recipe: Recipe, name: str, init: str, films: Dataset) -> tuple[Any, st
     if name == BASELINE:  # nobody publishes weights of it
         done = "none"
     elif init not in ("imagenet", "none"):
-        done = initialise(model, name, init)
-    if member.missing == "dirac":
-        _pass_through(model, recipe, name, films)
-        done += ", what is not frozen passes through (dirac)"
+        filled = fill(base_of(model, name), name, init)
+        done = f"none: no file for {name} in the folder" if filled is None else str(filled)
+        if member.missing == "dirac" and filled is not None and not filled.whole:
+            _pass_through(model, recipe, name, filled.layers, films)
+            done += ", the rest passes through (dirac)"
     if member.probe is not None:
         start_as_probe(model, name, films, recipe, member.probe)
         done += f", the head a linear probe of {member.probe} views"

@@ -54,7 +54,7 @@ class MemberRecipe(Struct, frozen=True):
     strides: Literal["v1", "v1.5"] = "v1"
     """ResNet50 only: a stage halves its map in its first 1x1 convolution (Keras) or in its 3x3 one."""
     missing: Literal["random", "dirac"] = "random"
-    """VGG only: what fills the convolutions behind the frozen ones; see `train.dirac`."""
+    """VGG only: what fills the convolutions that the weights file lacks; see `train.dirac`."""
     probe: Annotated[int, msgspec.Meta(ge=2)] | None = None
     """VGG only: views on which a linear probe is fitted, as which the head starts; see `train.probe`."""
 

@@ -20,7 +20,7 @@ from train.augment import augment
 from train.dataset import Dataset
 from train.members import base_of, build_member
 from train.recipe import Recipe, TeacherRecipe
-from train.weights import initialise
+from train.weights import fill
 
 SOURCE = "resnet50"
 """The base that has ImageNet weights to its end; with strides as in v1.5, where they were trained."""
@@ -61,9 +61,9 @@ def pooled_features(layer: str, init: str) -> Features:
             "a teacher cannot learn from random features", "pass --init imagenet, or a folder"
         )
     member = build_member(SOURCE, "imagenet" if init == "imagenet" else None, strides="v1.5")
-    if init != "imagenet":
-        initialise(member, SOURCE, init)
     base = base_of(member, SOURCE)
+    if init != "imagenet" and fill(base, SOURCE, init) is None:
+        raise RecipeError(f"{init} has no weights of the teacher, {SOURCE}", "add them to --init")
     if layer not in {known.name for known in base.layers}:
         raise RecipeError(f"{SOURCE} has no layer {layer!r}", "name a layer as Keras does")
     pooled = keras.layers.GlobalAveragePooling2D()(base.get_layer(layer).output)

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pneumo_edge.errors import RecipeError
-from train.members import base_of
 from train.run import PARTIAL, whole
 
 NOTE = "pneumo_edge"
@@ -230,18 +229,3 @@ def read_note(path: Path) -> str:
 
     with h5py.File(path) as file:
         return str(file.attrs.get(NOTE, ""))
-
-
-def initialise(model: Any, name: str, source: str) -> str:
-    """Fill a member's base; see `fill`.
-
-    Args:
-        model: From `train.members.build_member`; its base is changed in place.
-        name: The member.
-        source: See `fill`. A folder without a fitting file leaves the member as it is.
-
-    Returns:
-        What was done, for the run's record.
-    """
-    filled = fill(base_of(model, name), name, source)
-    return f"none: no file for {name} in the folder" if filled is None else str(filled)

@@ -18,7 +18,7 @@ from train.recipe import Cosine, MemberRecipe, Pretraining, Recipe
 from train.run import Run
 from train.unlabelled import Films, read_unlabelled
 from train.watch import Progress
-from train.weights import initialise
+from train.weights import fill
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -98,7 +98,7 @@ def test_a_pretraining_goes_on_after_a_kill_and_its_weights_fill_a_member(
     assert Run(tmp_path / "broken").read(f"{NAME}/history.json", Pretrained) == history
 
     model = build_member(NAME)
-    told = initialise(model, NAME, str(tmp_path / "broken"))
+    told = str(fill(model.get_layer(NAME), NAME, str(tmp_path / "broken")))
     assert told.startswith(f"{NAME}.weights.h5: whole base, pre-trained on 32 unlabelled films")
     assert "(8 views)" in told
     assert "resnet50_drawn.weights.h5" in told

@@ -12,7 +12,7 @@ import pytest
 
 from pneumo_edge.errors import RecipeError
 from train.members import base_of, build_base
-from train.weights import fill, find, initialise, load_npz, save_base
+from train.weights import fill, find, load_npz, save_base
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -139,19 +139,21 @@ def test_a_keras_download_and_a_saved_weights_file_fill_the_whole_base(
     legacy_h5(base, download, first)
     # The one with a top lies in the same folder of a user who has used both.
     (tmp_path / "vgg16_weights_tf_dim_ordering_tf_kernels.h5").write_bytes(b"with a top")
-    assert initialise(model, "vgg16", str(tmp_path)) == f"{download.name}: whole base"
+    assert (
+        str(fill(base_of(model, "vgg16"), "vgg16", str(tmp_path))) == f"{download.name}: whole base"
+    )
     for got, want in zip(base.get_weights(), first, strict=True):
         np.testing.assert_array_equal(got, want)
     base.set_weights(second)
     saved = tmp_path / "mine.weights.h5"
     base.save_weights(saved)
     base.set_weights(first)
-    assert initialise(model, "vgg16", str(saved)) == "mine.weights.h5: whole base"
+    assert str(fill(base_of(model, "vgg16"), "vgg16", str(saved))) == "mine.weights.h5: whole base"
     for got, want in zip(base.get_weights(), second, strict=True):
         np.testing.assert_array_equal(got, want)
     renamed = saved.rename(tmp_path / "mine.h5")  # without .weights Keras takes it for a download
     with pytest.raises(RecipeError, match=r"mine\.h5 does not fill vgg16.*\.weights\.h5"):
-        initialise(model, "vgg16", str(renamed))
+        fill(base_of(model, "vgg16"), "vgg16", str(renamed))
 
 
 def test_weights_of_another_architecture_are_refused_in_one_line(
@@ -162,7 +164,7 @@ def test_weights_of_another_architecture_are_refused_in_one_line(
     (tmp_path / "c.h5").write_text("no weights")
     for name in ("a.h5", "b.weights.h5", "c.h5"):
         with pytest.raises(RecipeError, match=f"{name} does not fill vgg16") as caught:
-            initialise(big("vgg16"), "vgg16", str(tmp_path / name))
+            fill(base_of(big("vgg16"), "vgg16"), "vgg16", str(tmp_path / name))
         assert "\n" not in str(caught.value)
 
 
@@ -170,8 +172,8 @@ def test_a_missing_file_is_named_and_a_folder_without_one_changes_nothing(
     big: Callable[[str], Any], tmp_path: Path
 ) -> None:
     with pytest.raises(RecipeError, match=r"no weights file .*gone\.npz"):
-        initialise(big("vgg16"), "vgg16", str(tmp_path / "gone.npz"))
-    assert initialise(big("vgg16"), "vgg16", str(tmp_path)).startswith("none: ")
+        fill(base_of(big("vgg16"), "vgg16"), "vgg16", str(tmp_path / "gone.npz"))
+    assert fill(base_of(big("vgg16"), "vgg16"), "vgg16", str(tmp_path)) is None
 
 
 def test_a_members_own_file_goes_before_another_members(tmp_path: Path) -> None:
@@ -201,7 +203,7 @@ def test_vgg16_starts_from_the_blocks_that_it_shares_with_vgg19(
     shared_init: Path, big: Callable[[str], Any]
 ) -> None:
     model = big("vgg16")
-    done = initialise(model, "vgg16", str(shared_init))
+    done = str(fill(base_of(model, "vgg16"), "vgg16", str(shared_init)))
     assert done == "vgg19_blocks1-3_imagenet.npz: 7 layers, block1_conv1 to block3_conv3"
     with np.load(shared_init / "vgg19_blocks1-3_imagenet.npz") as file:
         for name in ("block1_conv1", "block3_conv3"):
