@@ -63,9 +63,9 @@ def test_another_seed_cuts_other_folds(data: Path) -> None:
 
 def test_too_few_patients_for_the_folds_are_refused(data: Path) -> None:
     films = [f for f in training_films(data) if f.label or f.patient in {"IM-0000", "IM-0001"}]
-    for method in (lambda: patient_folds(films, 3, 20), lambda: number_folds(films, 3)):
+    for method in (patient_folds, numbered):
         with pytest.raises(DatasetError, match="2 normal patients cannot fill 3 folds"):
-            method()
+            method(films, 3, 20)
 
 
 def test_number_folds_are_blocks_of_neighbouring_numbers() -> None:
