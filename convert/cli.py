@@ -1,7 +1,7 @@
 """`pneumo-edge convert`: a float run to an int8 bundle."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -9,6 +9,9 @@ from pneumo_edge import threads as cores
 from train.extra import require_train_extra
 
 NEEDED = ("tensorflow", "keras", "sklearn", "litert_quantizer")
+
+Scheme = Literal["int8", "dynamic", "int16", "float16"]
+"""As convert.quantize has it, which is not imported to show --help."""
 
 app = typer.Typer()
 
@@ -46,13 +49,23 @@ def convert(
     external_patient: Annotated[
         str | None, typer.Option(help="Their patient pattern, as --patient of `train fit`.")
     ] = None,
+    scheme: Annotated[
+        Scheme, typer.Option(help="How members are quantized; see docs/quantization.md.")
+    ] = "int8",
+    accept_parity: Annotated[
+        bool,
+        typer.Option(
+            "--accept-parity", help="Write the bundle though parity is over the recipe's budget."
+        ),
+    ] = False,
     zipped: Annotated[bool, typer.Option("--zip", help="Write <BUNDLE>.zip too.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a bundle that is there.")] = False,
 ) -> None:
     """Quantize a trained ensemble to int8, and measure what that changed.
 
     The four members become one int8 backbone each, their classifiers and the fusion one small head.
-    Parity with the float32 members is measured on the test split by the runtime that is deployed.
+    Parity with the float32 members is measured on the test split by the runtime that is deployed, and
+    must keep within the budget of the run's recipe.
     """
     require_train_extra("conversion", NEEDED)
     from convert.pack import refuse_existing
@@ -80,6 +93,8 @@ def convert(
             external=external,
             external_patient=external_patient if external_patient is not None else KERMANY,
             zipped=zipped,
+            scheme=scheme,
+            accept_parity=accept_parity,
         ),
         report,
     )

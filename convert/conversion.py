@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -16,15 +16,17 @@ import msgspec
 
 import train.members  # noqa: F401  # registers the layer that a member's file names
 from convert import pack
-from convert.export import export
-from convert.head import Classifier, build_head, fold_classifier
-from convert.parity import Answers, ParityReport, compare
-from convert.quantize import SCHEME, calibrate, quantize
-from convert.representative import RepresentativeSet, draw_representative
+from convert.head import build_head
+from convert.held_out import held_out
+from convert.member import ConvertedMember, MemberOptions, convert_member
+from convert.parity import Answers, ParityReport, compare, over_budget
+from convert.quantize import SCHEMES, Scheme
+from convert.representative import RepresentativeSet, draw_representative, refuse_evaluated
 from pneumo_edge.bundle import load_bundle
 from pneumo_edge.engines import choose
 from pneumo_edge.ensemble import Ensemble
 from pneumo_edge.errors import DatasetError, RecipeError
+from pneumo_edge.held_out import FILE as HELD_OUT_FILE
 from pneumo_edge.manifest import (
     CARD,
     MEMBER_NAMES,
@@ -52,6 +54,8 @@ from train.run import Fusion, Run
 
 HEAD = "head.tflite"
 HELD_OUT = "held-out"
+LAYERS = {"vgg16": 18, "vgg19": 21, "resnet50": 72, "xception": 101}
+"""How many each member is quantized in, for the bar."""
 
 Progress = Callable[[str, int], Callable[[int], None]]
 """Given what begins and how many steps it has, returns what is called with 1 after each."""
@@ -74,6 +78,9 @@ class ConversionOptions:
     """Their patient pattern; see `train.dataset.patient_key`."""
     zipped: bool
     """Write `<out>.zip` too."""
+    scheme: Scheme
+    accept_parity: bool
+    """Write the bundle though parity is over the recipe's budget."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +91,8 @@ class Conversion:
     report: ParityReport
     sizes: Mapping[str, int]
     """Bytes by file."""
+    written: bool
+    """Not where parity is over budget and that was not accepted."""
     archive: Path | None
     """The .zip, where one was asked for."""
 
@@ -97,26 +106,41 @@ def convert(options: ConversionOptions, progress: Progress) -> Conversion:
     pack.refuse_existing(options.out, options.force)
     run = Run(options.run)
     models = {name: run.model_path(name) for name in MEMBER_NAMES}
-    fusion, pattern = run.fusion(), run.split().patient_pattern
+    fusion, kept = run.fusion(), held_out(run)
     provenance = training_record(run)
-    films = training_films(options.data, pattern)
-    chosen = draw_representative(
-        films,
-        options.representative,
-        options.seed,
-        progress("reading representative films", options.representative),
-    )
     split = _parity_films(options.data, run, progress)
     elsewhere = _films_from_elsewhere(options, progress)
-    files = _models(models, fusion, chosen, options.threads, progress)
-    manifest = _manifest(files, fusion, _created(models), provenance | _record(chosen))
+    chosen = _representative(options, run, split, progress)
+    members = _members(models, chosen, options, run.recipe().parity.member_mean_dp, progress)
+    files = _files(members, fusion) | {HELD_OUT_FILE: kept}
+    provenance |= _record(chosen, options.scheme)
+    manifest = _manifest(files, members, fusion, _created(models), provenance)
     manifest, report = _measure(manifest, files, run, (split, elsewhere), options.threads, progress)
+    missed = over_budget(report.rows, run.recipe().parity)
+    reports = [member.report for member in members]
+    report = msgspec.structs.replace(report, over_budget=missed, members=reports)
     files |= {CARD: render_card(manifest).encode()}
     manifest = msgspec.structs.replace(manifest, files=pack.digests(files))
-    pack.write(options.out, manifest, files, options.force)
-    archive = pack.write_zip(options.out) if options.zipped else None
+    written = options.accept_parity or not missed
+    if written:
+        pack.write(options.out, manifest, files, options.force)
+    archive = pack.write_zip(options.out) if options.zipped and written else None
     sizes = {name: len(content) for name, content in files.items()}
-    return Conversion(manifest, report, sizes, archive)
+    return Conversion(manifest, report, sizes, written, archive)
+
+
+def _representative(
+    options: ConversionOptions, run: Run, split: EvaluationSplit, progress: Progress
+) -> RepresentativeSet:
+    """Training films of patients that parity is not measured on."""
+    evaluated = set(split.dataset.patients)
+    films = training_films(options.data, run.split().patient_pattern)
+    if split.name == HELD_OUT:  # where the test split has none of these patients, which was checked
+        films = tuple(film for film in films if film.patient not in evaluated)
+    step = progress("reading representative films", options.representative * 3 // 2)
+    chosen = draw_representative(films, options.representative, options.seed, step)
+    refuse_evaluated(chosen, split.dataset)
+    return chosen
 
 
 def _parity_films(data: Path, run: Run, progress: Progress) -> EvaluationSplit:
@@ -151,30 +175,35 @@ def _films_from_elsewhere(options: ConversionOptions, progress: Progress) -> Eva
     return split
 
 
-def _models(
+def _members(
     models: Mapping[str, Path],
-    fusion: Fusion,
     chosen: RepresentativeSet,
-    threads: int,
+    options: ConversionOptions,
+    budget: float,
     progress: Progress,
-) -> dict[str, bytes]:
-    """The four backbones and the head, by file name."""
-    files: dict[str, bytes] = {}
-    classifiers: list[Classifier] = []
+) -> list[ConvertedMember]:
+    """Each member's backbone and classifier."""
+    how = MemberOptions(options.scheme, budget, options.threads)
+    members = []
     for name, path in models.items():
-        step = progress(f"quantizing {name}", len(chosen.pixels))
-        member = _load(path)
-        backbone = export(member)
-        files[f"{name}.tflite"] = quantize(
-            backbone, calibrate(backbone, chosen.pixels, threads, step)
-        )
-        classifiers.append(fold_classifier(member))
-    weights = [fusion.weights[name] for name in models]
-    files[HEAD] = build_head(classifiers, weights, fusion.bias)
-    return files
+        step = progress(f"quantizing {name}", LAYERS[name])
+        members.append(convert_member(load_member(path), chosen, how, step))
+    return members
 
 
-def _load(path: Path) -> Any:
+def _files(members: Sequence[ConvertedMember], fusion: Fusion) -> dict[str, bytes]:
+    """The four backbones and the head, by file name."""
+    weights = [fusion.weights[member.report.name] for member in members]
+    head = build_head([member.classifier for member in members], weights, fusion.bias)
+    return {f"{m.report.name}.tflite": m.tflite for m in members} | {HEAD: head}
+
+
+def load_member(path: Path) -> Any:
+    """A member of a run, as train.members builds it.
+
+    Raises:
+        RecipeError: the file is no such model.
+    """
     try:
         return keras.models.load_model(path, compile=False)
     except Exception as err:  # Keras and its zip and h5 readers raise anything
@@ -196,15 +225,16 @@ def _created(models: Mapping[str, Path]) -> str:
     return max(days)
 
 
-def _record(chosen: RepresentativeSet) -> dict[str, Any]:
+def _record(chosen: RepresentativeSet, scheme: Scheme) -> dict[str, Any]:
     """The part of the provenance that conversion can tell."""
     tools = ("pneumo-edge", "tensorflow", "keras", "litert-quantizer", "ai-edge-litert")
     return {
         "conversion": {
-            "scheme": SCHEME,
+            "scheme": SCHEMES[scheme],
             "representative": {
                 "films": len(chosen.films),
                 "patients": len({film.patient for film in chosen.films}),
+                "check_films": len(chosen.check),
                 "seed": chosen.seed,
                 "split": "train",
             },
@@ -214,11 +244,14 @@ def _record(chosen: RepresentativeSet) -> dict[str, Any]:
 
 
 def _manifest(
-    files: Mapping[str, bytes], fusion: Fusion, created: str, provenance: dict[str, Any]
+    files: Mapping[str, bytes],
+    members: Sequence[ConvertedMember],
+    fusion: Fusion,
+    created: str,
+    provenance: dict[str, Any],
 ) -> Manifest:
     """A manifest that has not been measured yet."""
     hashes = pack.digests(files)
-    weights = [fusion.weights[name] for name in MEMBER_NAMES]
     manifest = Manifest(
         schema=SCHEMA_VERSION,
         id="",
@@ -226,8 +259,13 @@ def _manifest(
         files=hashes,
         input=InputContract(rows=SIDE, cols=SIDE, channels=1, dtype="uint8"),
         members=[
-            Member(name=name, file=f"{name}.tflite", weight=weight, scheme=SCHEME)
-            for name, weight in zip(MEMBER_NAMES, weights, strict=True)
+            Member(
+                name=member.report.name,
+                file=f"{member.report.name}.tflite",
+                weight=fusion.weights[member.report.name],
+                scheme=member.scheme,
+            )
+            for member in members
         ],
         bias=fusion.bias,
         head=HEAD,
@@ -271,5 +309,7 @@ def _measure(
             figures += rows_of(*answers, elsewhere, "int8", points)
     films = [film.id for film in split.dataset.films]
     rows, flips = compare(exact, quantized, split.dataset.labels, films, points)
-    report = ParityReport(bundle=manifest.id, split=split.name, rows=rows, flips=flips)
+    report = ParityReport(
+        bundle=manifest.id, split=split.name, rows=rows, flips=flips, over_budget=[], members=[]
+    )
     return msgspec.structs.replace(manifest, figures=figures, parity=rows), report

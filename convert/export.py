@@ -10,8 +10,9 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
-from convert.graph import fuse_relus
+from convert.graph import fuse_relus, separate_weights
 from pneumo_edge.errors import RecipeError
 from pneumo_edge.types import SIDE
 from train.members import GreyToThree
@@ -35,6 +36,13 @@ class FloatBackbone:
 
     scale: float
     """The normalised input is scale * (grey level - mean)."""
+
+    gains: NDArray[np.float32]
+    """(channels,): what `features` are to be multiplied with to be the member's own; see `equalize`."""
+
+    def normalise(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Prepared films (n, rows, cols, 1) as the input that the graph takes."""
+        return np.asarray(self.scale * (pixels.astype(np.float32) - self.mean), np.float32)
 
 
 def convolution_base(member: Any) -> Any:
@@ -113,7 +121,11 @@ def export(member: Any) -> FloatBackbone:
 
     tflite = to_tflite({SIGNATURE: tf.function(backbone, input_signature=[spec])})
     return FloatBackbone(
-        convolution_base(member).name, fuse_relus(tflite), grey_to_three.mean, grey_to_three.scale
+        name=convolution_base(member).name,
+        tflite=separate_weights(fuse_relus(tflite)),
+        mean=grey_to_three.mean,
+        scale=grey_to_three.scale,
+        gains=np.ones(copy.output.shape[-1], np.float32),
     )
 
 

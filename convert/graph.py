@@ -1,4 +1,4 @@
-"""A .tflite graph: its operators, its constants, and the one rewrite that XNNPACK needs."""
+"""A .tflite graph: its operators, its constants, and what is rewritten before it is quantized."""
 
 from __future__ import annotations
 
@@ -51,6 +51,30 @@ def operators(tflite: bytes) -> Counter[str]:
     return Counter(
         str(fb.opcode_to_name(model, op.opcodeIndex)) for g in model.subgraphs for op in g.operators
     )
+
+
+def separate_weights(tflite: bytes) -> bytes:
+    """Give each operator constants of its own, so that one's can be changed without another's.
+
+    The converter stores equal constants once, such as biases of zero.
+    """
+    model = fb.read_model_from_bytearray(bytearray(tflite))
+    for graph in model.subgraphs:
+        taken: set[int] = set()
+        for op in graph.operators:
+            inputs = [int(index) for index in op.inputs]
+            for place, index in enumerate(inputs):
+                buffer = graph.tensors[index].buffer
+                if buffer in taken and model.buffers[buffer].data is not None:
+                    own = copy.copy(graph.tensors[index])
+                    own.buffer = len(model.buffers)
+                    own.name = own.name + f"/{len(graph.tensors)}".encode()  # names are unique
+                    model.buffers.append(copy.copy(model.buffers[buffer]))
+                    inputs[place] = len(graph.tensors)
+                    graph.tensors.append(own)
+                taken.add(buffer)
+            op.inputs = inputs
+    return bytes(fb.convert_object_to_bytearray(model))
 
 
 def fuse_relus(tflite: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -79,6 +80,50 @@ def fold_classifier(member: Any) -> Classifier:
     )
 
 
+def rescale(part: Classifier, gains: NDArray[np.float32]) -> Classifier:
+    """The same classifier for features whose channels were divided by `gains`, (channels,)."""
+    positions = 1 if part.pools else part.shape[0] * part.shape[1]
+    kernel = part.hidden_kernel * np.tile(gains, positions)[:, None]
+    return dataclasses.replace(part, hidden_kernel=kernel.astype(np.float32))
+
+
+def logits(part: Classifier, features: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(n,): what the classifier says of (n, rows, cols, channels) features, in double precision."""
+    given = features.astype(np.float64)
+    seen = given.mean((1, 2)) if part.pools else given.reshape(len(given), -1)
+    unit = np.maximum(seen @ part.hidden_kernel + part.hidden_bias, 0)
+    return np.asarray(unit @ part.output_kernel[:, 0] + part.output_bias[0])
+
+
+def correct_logit(
+    part: Classifier, made: NDArray[np.float64], exact: NDArray[np.float64]
+) -> Classifier:
+    """A classifier whose logit is s * logit + t, such that quantization's drift is taken back.
+
+    Args:
+        part: Not modified.
+        made: (n,) logits of representative films by the quantized backbone.
+        exact: (n,) those in full precision.
+
+    Returns:
+        With the s and t of least squared error, where an error counts as much as it moves the
+        probability; the films' labels have no part in it. Unchanged where the logits do not vary.
+    """
+    steep = np.exp(-np.abs(exact)) / (1 + np.exp(-np.abs(exact))) ** 2
+    middle = np.average(made, weights=steep), np.average(exact, weights=steep)
+    spread = np.average((made - middle[0]) ** 2, weights=steep)
+    if not spread > 0:
+        return part
+    joint = np.average((made - middle[0]) * (exact - middle[1]), weights=steep)
+    slope = float(joint / spread)
+    shift = middle[1] - slope * middle[0]
+    return dataclasses.replace(
+        part,
+        output_kernel=(part.output_kernel * slope).astype(np.float32),
+        output_bias=(part.output_bias * slope + shift).astype(np.float32),
+    )
+
+
 def build_head(
     classifiers: Sequence[Classifier],
     weights: Sequence[float],
@@ -95,10 +140,15 @@ def build_head(
 
     Returns:
         Signatures `classify_<name>`: features (1, rows, cols, channels) float32 -> logit (1, 1),
-        probability (1, 1); and `fuse`: probabilities (1, n) float32 -> y (1, 1).
+        probability (1, 1); `explain_<name>`: the same features -> map (1, rows, cols), see `_explain`;
+        and `fuse`: probabilities (1, n) float32 -> y (1, 1).
     """
-    signatures = {f"classify_{c.name}": _classify(c) for c in classifiers}
-    tflite = to_tflite({**signatures, "fuse": _fuse(weights, bias)})
+    signatures = {"fuse": _fuse(weights, bias)}
+    for part in classifiers:
+        constants = _constants(part)
+        signatures[f"classify_{part.name}"] = _classify(part, constants)
+        signatures[f"explain_{part.name}"] = _explain(part, constants)
+    tflite = to_tflite(signatures)
     if storage == "float32":
         return tflite
     dynamic = storage == "dynamic-int8"
@@ -119,24 +169,66 @@ def build_head(
     return bytes(result.quantized_model or b"")
 
 
-def _classify(part: Classifier) -> Any:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Constants:
+    """A classifier's weights as TensorFlow's, made once, so that two signatures share them."""
+
+    hidden: Any
+    """(rows, cols, channels, units), or (1, 1, channels, units) if the map is pooled."""
+    hidden_bias: Any
+    output: Any
+    output_bias: Any
+
+
+def _constants(part: Classifier) -> _Constants:
     # A dense layer over a feature map is a convolution as large as the map. It is written as one
     # because per-channel int8 kernels with float activations are old for convolutions, whereas
     # tflite-runtime computes nonsense from them in a dense layer.
     rows, cols, channels = (1, 1, part.shape[2]) if part.pools else part.shape
+    kernel = part.hidden_kernel.reshape(rows, cols, channels, len(part.hidden_bias))
+    others = (part.hidden_bias, part.output_kernel, part.output_bias)
+    return _Constants(tf.constant(kernel), *(tf.constant(value) for value in others))
+
+
+def _classify(part: Classifier, w: _Constants) -> Any:
     units = len(part.hidden_bias)
-    hidden = tf.constant(part.hidden_kernel.reshape(rows, cols, channels, units))
-    hidden_bias = tf.constant(part.hidden_bias)
-    output, output_bias = tf.constant(part.output_kernel), tf.constant(part.output_bias)
 
     def classify(features: tf.Tensor) -> dict[str, tf.Tensor]:
         seen = tf.reduce_mean(features, (1, 2), keepdims=True) if part.pools else features
-        unit = tf.nn.relu(tf.nn.conv2d(seen, hidden, 1, "VALID") + hidden_bias)
-        logit = tf.reshape(unit, (1, units)) @ output + output_bias
+        unit = tf.nn.relu(tf.nn.conv2d(seen, w.hidden, 1, "VALID") + w.hidden_bias)
+        logit = tf.reshape(unit, (1, units)) @ w.output + w.output_bias
         return {"logit": logit, "probability": tf.sigmoid(logit)}
 
     spec = tf.TensorSpec((1, *part.shape), tf.float32, name="features")
     return tf.function(classify, input_signature=[spec])
+
+
+def _explain(part: Classifier, w: _Constants) -> Any:
+    """HiResCAM: at each position, the sum over channels of d(logit)/d(feature) times the feature.
+
+    Through a ReLU layer the logit is linear in the features, unit by unit: what a position adds to the
+    units that are active, times their output weights, is that sum. So the map needs the same
+    convolution as the logit, of each position on its own, and no kernel's transpose beside it.
+
+    Source: R. L. Draelos and L. Carin, "Use HiResCAM instead of Grad-CAM for faithful explanations",
+    2020, section 3.
+    """
+    rows, cols, _ = part.shape
+    count, units = rows * cols, len(part.hidden_bias)
+    share = 1 / count if part.pools else 1.0
+    alone = tf.reshape(tf.eye(count), (count, rows, cols, 1))
+
+    def explain(features: tf.Tensor) -> dict[str, tf.Tensor]:
+        seen = features if part.pools else features * alone
+        added = tf.reshape(tf.nn.conv2d(seen, w.hidden, 1, "VALID"), (count, units))
+        # Not the features nor what is added is divided: the converter would fold that into a kernel
+        # of its own.
+        active = tf.reduce_sum(added, 0, keepdims=True) * share + w.hidden_bias > 0
+        slope = tf.cast(active, tf.float32) * tf.reshape(w.output * share, (1, units))
+        return {"map": tf.reshape(tf.reduce_sum(added * slope, 1), (1, rows, cols))}
+
+    spec = tf.TensorSpec((1, *part.shape), tf.float32, name="features")
+    return tf.function(explain, input_signature=[spec])
 
 
 def _fuse(weights: Sequence[float], bias: float) -> Any:

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
+from convert.member import MemberReport
 from pneumo_edge.manifest import MEMBER_NAMES, ParityRow, Struct
 from train.fuse import PAPER_THRESHOLD
+from train.recipe import ParityBudget
 
 FUSED = "fused"
 
@@ -47,6 +49,10 @@ class ParityReport(Struct, frozen=True):
     split: str
     rows: list[ParityRow]
     flips: list[Flip]
+    over_budget: list[str]
+    """Each bar of the recipe that was missed, with the figure; empty where all are met."""
+    members: list[MemberReport]
+    """What quantization cost each, on representative films."""
 
 
 def compare(
@@ -86,6 +92,22 @@ def compare(
         rows.append(row)
         flips += changed
     return rows, flips
+
+
+def over_budget(rows: Sequence[ParityRow], budget: ParityBudget) -> list[str]:
+    """The bars that the fusion misses, each in words with its figure."""
+    (fused,) = [row for row in rows if row.subject == FUSED]
+    bars = [
+        ("AUC off by", abs(fused.auc_int8 - fused.auc_float), budget.auc),
+        ("mean |dy|", fused.mean_abs_dp, budget.mean_dy),
+        ("worst |dy|", fused.worst_abs_dp, budget.worst_dy),
+    ]
+    missed = [f"{what} {got:.4f}, above {bar:g}" for what, got, bar in bars if got > bar]
+    for point, count in fused.flips.items():
+        kept = 1 - count / fused.n
+        if kept < budget.labels:
+            missed.append(f"labels equal on {kept:.2%} at {point}, below {budget.labels:.2%}")
+    return missed
 
 
 def _flips(

@@ -1,117 +1,137 @@
-"""Static int8 quantization of a float backbone."""
+"""A float backbone in fewer bits."""
 
 from __future__ import annotations
 
 import io
+import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
-from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
-from litert_quantizer import quantizer, recipe
+from litert_quantizer import qtyping, quantizer, recipe_manager
+from litert_quantizer.algorithm_manager import AlgorithmName
+from litert_quantizer.qtyping import TFLOperationName
 from numpy.typing import NDArray
 
-from convert.bias import correct_biases
 from convert.export import FloatBackbone
 from convert.graph import Graph
+from convert.network import CONVOLUTIONS as KERNELS
+from convert.network import read_network
+from convert.ranges import Range
+from convert.reconstruct import Reconstruction, RoundedWeights
 
-SCHEME = "static-int8"
-"""Weights int8 per output channel, biases int32, activations int8 with a zero point."""
+Scheme = Literal["int8", "dynamic", "int16", "float16"]
 
+SCHEMES: dict[Scheme, str] = {
+    "int8": "static-int8",
+    "dynamic": "dynamic-int8",
+    "int16": "static-int16",
+    "float16": "float16",
+}
+"""What a manifest calls them. int8: weights int8 per output channel, biases int32, activations int8 with a
+zero point. dynamic: the same weights, activations in float and rounded as they come. int16: the same
+weights, activations in 16 bits. float16: weights in half precision, computed with in float."""
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Activation:
-    """The values that one tensor of the float graph took."""
+CONVOLUTIONS = (TFLOperationName.CONV_2D, TFLOperationName.DEPTHWISE_CONV_2D)
 
-    low: NDArray[np.float32]
-    """(n,): the smallest value in each film."""
-
-    high: NDArray[np.float32]
-    """(n,): the largest value in each film."""
-
-    mean: NDArray[np.float32]
-    """The tensor's own shape: its mean over the films."""
+HALF = qtyping.OpQuantizationConfig(
+    weight_tensor_config=qtyping.TensorQuantizationConfig(
+        num_bits=16, dtype=qtyping.TensorDataType.FLOAT
+    ),
+    compute_precision=qtyping.ComputePrecision.FLOAT,
+    explicit_dequantize=True,
+)
 
 
 @contextmanager
-def _all_tensors_kept() -> Iterator[None]:
-    """Without the interpreter's warning that keeping all tensors takes memory: here it is meant."""
-    with warnings.catch_warnings():
+def quietly() -> Iterator[None]:
+    """Without the quantizer's own bar, which no option hides, and its interpreter's warning."""
+    with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
         warnings.filterwarnings("ignore", ".*experimental_preserve_all_tensors", UserWarning)
         yield
 
 
-def calibrate(
-    backbone: FloatBackbone,
-    pixels: NDArray[np.uint8],
-    threads: int = 2,
-    progress: Callable[[int], None] | None = None,
-) -> dict[str, Activation]:
-    """Run the float graph on representative films and note every activation's range.
+def quantize(backbone: FloatBackbone, fitted: Reconstruction, kept: Sequence[str] = ()) -> bytes:
+    """A static int8 .tflite with the weights, biases and ranges that were fitted.
+
+    Args:
+        backbone: The one that `fitted` was made for; not modified.
+        fitted: Weights for every convolution but those that make one of `kept`.
+        kept: Names of the tensors whose layers stay in float.
+
+    Returns:
+        Input int8 (1, 150, 150, 1), which is the grey level minus 128; output int8 features, or float
+        ones where the last layer stays in float.
+    """
+    graph = Graph(bytearray(_run_quantizer(backbone, "int8", fitted.ranges, kept)))
+    convolutions = [op for op in graph.operators if graph.kind(op) in KERNELS]
+    layers = [layer for layer in read_network(backbone.tflite).layers if layer.convolves]
+    for layer, operator in zip(layers, convolutions, strict=True):
+        if layer.at in fitted.weights:
+            _write(graph, operator, fitted.weights[layer.at])
+    return bytes(graph.content)
+
+
+def quantize_plainly(backbone: FloatBackbone, scheme: Scheme, ranges: Mapping[int, Range]) -> bytes:
+    """A .tflite by another scheme, as the quantizer leaves it.
 
     Args:
         backbone: Not modified.
-        pixels: (n, 150, 150, 1) prepared tensors.
-        threads: Of the interpreter.
-        progress: Called with 1 after every film.
+        scheme: See SCHEMES.
+        ranges: By tensor: the input's, and for int16 every other one's.
 
     Returns:
-        By tensor name. The input has its whole possible range, [-mean, 255 - mean] * scale, so that
-        its quantization is exactly the normalisation.
+        Input as `quantize` has it; output float features.
     """
-    with _all_tensors_kept():
-        runner = Interpreter(
-            model_content=backbone.tflite,
-            num_threads=threads,
-            experimental_preserve_all_tensors=True,
-        )
-    runner.allocate_tensors()
-    given = runner.get_input_details()[0]
-    tensors = Graph(bytearray(backbone.tflite)).activations()
-    seen: dict[str, list[tuple[float, float]]] = {name: [] for name in tensors.values()}
-    sums: dict[str, NDArray[np.float64]] = {name: np.zeros(()) for name in tensors.values()}
-    for film in pixels:
-        grey = film[None].astype(np.float32)
-        runner.set_tensor(given["index"], backbone.scale * (grey - backbone.mean))
-        runner.invoke()
-        for index, name in tensors.items():
-            values = runner.get_tensor(index)
-            seen[name].append((float(values.min()), float(values.max())))
-            sums[name] = sums[name] + values
-        if progress is not None:
-            progress(1)
-    seen[given["name"]] = [
-        (-backbone.scale * backbone.mean, backbone.scale * (255 - backbone.mean))
-    ]
-    return {
-        name: Activation(
-            low=np.array([low for low, _ in pairs], np.float32),
-            high=np.array([high for _, high in pairs], np.float32),
-            mean=(sums[name] / len(pixels)).astype(np.float32),
-        )
-        for name, pairs in seen.items()
+    return _run_quantizer(backbone, scheme, ranges, ())
+
+
+def _run_quantizer(
+    backbone: FloatBackbone, scheme: Scheme, ranges: Mapping[int, Range], kept: Sequence[str]
+) -> bytes:
+    names = read_network(backbone.tflite).names
+    limits = {
+        names[tensor]: {"min": np.array([low], np.float32), "max": np.array([high], np.float32)}
+        for tensor, (low, high) in ranges.items()
     }
+    tool = quantizer.Quantizer(backbone.tflite, _rules(scheme, kept))
+    with quietly():
+        result = tool.quantize(limits, enable_progress_bar=False, enable_progress_report=False)
+    return bytes(result.quantized_model or b"")
 
 
-def quantize(backbone: FloatBackbone, activations: Mapping[str, Activation]) -> bytes:
-    """A static int8 .tflite with corrected biases.
+def _rules(scheme: Scheme, kept: Sequence[str]) -> Any:
+    rules = recipe_manager.RecipeManager()
+    everything = TFLOperationName.ALL_SUPPORTED
+    if scheme in ("int8", "int16"):
+        rules.add_static_config(".*", everything, 8 if scheme == "int8" else 16, 8)
+    for kind in CONVOLUTIONS:
+        if scheme == "dynamic":
+            rules.add_dynamic_config(".*", kind, 8)
+        if scheme == "float16":
+            rules.add_quantization_config(".*", kind, HALF, AlgorithmName.FLOAT_CASTING)
+    for name in kept:
+        rules.add_quantization_config(
+            f"^{re.escape(name)};$", everything, algorithm_key=AlgorithmName.NO_QUANTIZE
+        )
+    # Whatever lies within, the runtime hands over int8, and takes int8 or float features.
+    rules.add_static_config(".*", TFLOperationName.INPUT, 8, 8)
+    if scheme == "int16":
+        rules.add_quantization_config(
+            ".*", TFLOperationName.OUTPUT, algorithm_key=AlgorithmName.NO_QUANTIZE
+        )
+    return rules.get_quantization_recipe()
 
-    Args:
-        backbone: Not modified.
-        activations: From `calibrate`; each is clipped to the widest range that any film showed.
 
-    Returns:
-        Input int8 (1, 150, 150, 1), which is the grey level minus 128; output int8 features.
-    """
-    ranges = {
-        name: {"min": seen.low.min(keepdims=True), "max": seen.high.max(keepdims=True)}
-        for name, seen in activations.items()
-    }
-    tool = quantizer.Quantizer(backbone.tflite, recipe.static_wi8_ai8())
-    # Its own bar, which no option hides, would stand among ours.
-    with _all_tensors_kept(), redirect_stderr(io.StringIO()):
-        result = tool.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)
-    means = {name: seen.mean for name, seen in activations.items()}
-    return correct_biases(backbone.tflite, bytes(result.quantized_model or b""), means)
+def _write(graph: Graph, operator: Any, weights: RoundedWeights) -> None:
+    """Put a convolution's weights in the place of those that the quantizer rounded."""
+    given, kernel, bias = (graph.tensors[i] for i in operator.inputs[:3])
+    graph.values(operator.inputs[1], np.int8)[:] = weights.levels
+    kernel.quantization.scale[:] = weights.steps
+    steps = np.asarray(given.quantization.scale, np.float32) * weights.steps
+    bias.quantization.scale[:] = steps
+    bounds = np.iinfo(np.int32)
+    levels: NDArray[np.int32] = graph.values(operator.inputs[2], np.int32)
+    levels[:] = np.rint(weights.bias / steps.astype(np.float64)).clip(bounds.min, bounds.max)

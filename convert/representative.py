@@ -12,18 +12,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pneumo_edge.errors import DatasetError
-from train.dataset import LABELS, Film, load
+from train.dataset import LABELS, Dataset, Film, load, refuse_shared_patients
 
 T = TypeVar("T")
 
 
+CHECKED = 2
+"""One film to check on for so many to fit on."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class RepresentativeSet:
-    """Prepared training films, and how they were drawn."""
+    """Prepared training films, how they were drawn, and others of other patients to check them by."""
 
     films: tuple[Film, ...]
     pixels: NDArray[np.uint8]
     """(n, 150, 150, 1), as `pneumo_edge.prepare` made them."""
+    check: NDArray[np.uint8]
+    """(m, 150, 150, 1): no patient of theirs is among `films`; nothing is fitted on them."""
     seed: int
 
 
@@ -58,7 +64,13 @@ def _shuffle(items: list[T], draw: np.random.Generator) -> list[T]:
 def draw_representative(
     films: Sequence[Film], count: int, seed: int, progress: Callable[[int], None] | None = None
 ) -> RepresentativeSet:
-    """Draw, decode and prepare `count` films; an unreadable one is replaced by the next.
+    """Draw, decode and prepare `count` films, and half as many others; an unreadable one is replaced.
+
+    Args:
+        films: Of the training split, without patients that the conversion is evaluated on.
+        count: At least 2.
+        seed: The same seed and films give the same sets.
+        progress: Called with 1 for every film.
 
     Raises:
         DatasetError: there are fewer films than asked for, or they are all alike.
@@ -69,6 +81,24 @@ def draw_representative(
             f"{count} representative films were asked for, of {len(queue)}",
             f"pass --representative between 2 and {len(queue)}, or add films",
         )
+    chosen, pixels, rest = _read(queue, count, progress)
+    patients = {film.patient for film in chosen}
+    others = [film for film in rest if film.patient not in patients]
+    wanted = -(-count // CHECKED)
+    if len(others) < wanted:
+        raise DatasetError(
+            f"{count} representative films leave {len(others)} of other patients, not {wanted}, to check by",
+            "pass a smaller --representative, or add films of other patients",
+        )
+    _, check, _ = _read(others, wanted, progress)
+    refuse_alike(pixels)
+    return RepresentativeSet(tuple(chosen), pixels, check, seed)
+
+
+def _read(
+    queue: Sequence[Film], count: int, progress: Callable[[int], None] | None
+) -> tuple[list[Film], NDArray[np.uint8], Sequence[Film]]:
+    """The first `count` films that can be read, their tensors, and what is left of the queue."""
     chosen: list[Film] = []
     pixels: list[NDArray[np.uint8]] = []
     while len(chosen) < count and queue:
@@ -78,12 +108,27 @@ def draw_representative(
         pixels += list(read.tensors)
     if len(chosen) < count:
         raise DatasetError(
-            f"only {len(chosen)} of the {count} representative films asked for can be read",
-            "repair the others, or ask for fewer",
+            f"only {len(chosen)} of the {count} representative films needed can be read",
+            "repair the others, add films of other patients, or pass a smaller --representative",
         )
-    stack = np.stack(pixels)
-    refuse_alike(stack)
-    return RepresentativeSet(tuple(chosen), stack, seed)
+    return chosen, np.stack(pixels), queue
+
+
+def refuse_evaluated(chosen: RepresentativeSet, evaluated: Dataset) -> None:
+    """Refuse to fit on what the conversion is then measured on.
+
+    Raises:
+        DatasetError: they share a patient, or a film under two names.
+    """
+    names = ("the representative films", "the films that parity is measured on")
+    refuse_shared_patients(chosen.films, evaluated.films, names)
+    tested = {film.tobytes() for film in evaluated.tensors}
+    for film, pixels in zip(chosen.films, chosen.pixels, strict=True):
+        if pixels.tobytes() in tested:
+            raise DatasetError(
+                f"the representative film {film.id} is one of those that parity is measured on",
+                "remove it from the training films",
+            )
 
 
 def refuse_alike(pixels: NDArray[np.uint8]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -22,7 +22,7 @@ def run_conversion(options: ConversionOptions, report: Path | None) -> Conversio
     """Convert, show and write the report; see `pneumo-edge convert --help`.
 
     Raises:
-        PneumoEdgeError: bad run, data or target, or the report cannot be written.
+        PneumoEdgeError: bad run, data or target, the report cannot be written, or parity is over budget.
     """
     if report is not None and not report.parent.is_dir():  # said now, not after minutes of work
         raise BundleError(f"there is no folder {report.parent} for the report", "make it first")
@@ -45,6 +45,13 @@ def run_conversion(options: ConversionOptions, report: Path | None) -> Conversio
     if report is not None:
         write_report(conversion, report)
     show(conversion, options.out)
+    if not conversion.written:
+        missed = "; ".join(conversion.report.over_budget)
+        raise BundleError(
+            f"parity is over the recipe's budget: {missed}",
+            "pass more films with --representative, widen `parity` in the run's recipe.json, or pass "
+            "--accept-parity to write the bundle all the same",
+        )
     return conversion
 
 
@@ -64,6 +71,7 @@ def show(conversion: Conversion, out: Path) -> None:
     """Print parity, sizes, flips and where the bundle went."""
     console = table_console()
     console.print(_parity_table(conversion))
+    console.print(_member_table(conversion))
     console.print(_size_table(conversion))
     for flip in conversion.report.flips:
         console.print(
@@ -71,7 +79,10 @@ def show(conversion: Conversion, out: Path) -> None:
             f"{flip.float32:.4f} -> {flip.int8:.4f}",
             highlight=False,
         )
-    console.print(f"bundle {conversion.manifest.id} written to {out}", highlight=False)
+    for trial in _trials(conversion):
+        console.print(trial, highlight=False)
+    if conversion.written:
+        console.print(f"bundle {conversion.manifest.id} written to {out}", highlight=False)
     if conversion.archive is not None:
         console.print(f"and to {conversion.archive}", highlight=False)
 
@@ -94,6 +105,33 @@ def _parity_table(conversion: Conversion) -> Table:
             ", ".join(f"{point} {count}" for point, count in row.flips.items()),
         )
     return table
+
+
+def _member_table(conversion: Conversion) -> Table:
+    table = Table(title="members on representative films", title_justify="left")
+    for heading in ("", "scheme", "fitted mean |dp|", "check mean |dp|", "check worst", "agree"):
+        table.add_column(heading)
+    for member in conversion.report.members:
+        table.add_row(
+            member.name,
+            member.scheme,
+            f"{member.fitted_mean_abs_dp:.4f}",
+            f"{member.check_mean_abs_dp:.4f}",
+            f"{member.check_worst_abs_dp:.4f}",
+            "yes" if member.stable else "no: pass more films with --representative",
+        )
+    return table
+
+
+def _trials(conversion: Conversion) -> Iterator[str]:
+    """What leaving layers in float bought, member by member."""
+    for member in conversion.report.members:
+        for trial in member.trials if len(member.trials) > 1 else ():
+            yield (
+                f"{member.name} with {len(trial.left_in_float)} of its worst layers in float32: mean |dp| "
+                f"{trial.mean_abs_dp:.4f}, worst {trial.worst_abs_dp:.4f}, "
+                f"{trial.bytes / MEGABYTE:.2f} MB"
+            )
 
 
 def _size_table(conversion: Conversion) -> Table:

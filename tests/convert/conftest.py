@@ -1,9 +1,9 @@
-"""A trained run's shape with random weights: what conversion needs, made in half a minute."""
+"""What conversion needs: the four members with random weights, and a run of four that are small."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import cv2
 import keras
+import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -20,11 +21,11 @@ from numpy.typing import NDArray
 from convert.conversion import Conversion, ConversionOptions, convert
 from convert.export import FloatBackbone, export
 from pneumo_edge.manifest import MEMBER_NAMES
-from train.dataset import KERMANY, training_films
+from train.dataset import KERMANY, Film, training_films
 from train.folds import patient_folds
-from train.members import build_member
-from train.recipe import load_recipe
-from train.run import Epoch, Fusion, History, Run, Split
+from train.members import GreyToThree, build_member
+from train.recipe import ParityBudget, load_recipe
+from train.run import Epoch, Fusion, History, Predictions, Run, Split
 
 WEIGHTS = {"vgg16": 0.55, "vgg19": 0.25, "resnet50": 0.3, "xception": -0.05}
 BIAS = 0.01
@@ -68,6 +69,15 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+def prepared(count: int, seed: int) -> NDArray[np.uint8]:
+    """(count, 150, 150, 1) films of both classes."""
+    rng = np.random.default_rng(seed)
+    films = [
+        cv2.resize(film(rng, k % 2), (150, 150), interpolation=cv2.INTER_AREA) for k in range(count)
+    ]
+    return np.stack(films)[..., None].astype(np.uint8)
+
+
 def settled_member(name: str, pixels: NDArray[np.uint8]) -> Any:
     """A member with random weights whose BatchNormalization has seen films.
 
@@ -92,11 +102,13 @@ def settled_member(name: str, pixels: NDArray[np.uint8]) -> Any:
 @pytest.fixture(scope="session")
 def pixels() -> NDArray[np.uint8]:
     """(8, 150, 150, 1) prepared films."""
-    rng = np.random.default_rng(7)
-    films = [
-        cv2.resize(film(rng, k % 2), (150, 150), interpolation=cv2.INTER_AREA) for k in range(8)
-    ]
-    return np.stack(films)[..., None].astype(np.uint8)
+    return prepared(8, seed=7)
+
+
+@pytest.fixture(scope="session")
+def more_pixels() -> NDArray[np.uint8]:
+    """(24, 150, 150, 1) others."""
+    return prepared(24, seed=8)
 
 
 @pytest.fixture(scope="session")
@@ -111,12 +123,81 @@ def backbone(request: pytest.FixtureRequest, members: dict[str, Any]) -> FloatBa
     return export(members[request.param])
 
 
+def held_out_of(films: Sequence[Film], ids: Sequence[str], name: str) -> Predictions:
+    """A member's probabilities of the films of a fold, drawn at random."""
+    held = [film for film in films if film.id in set(ids)]
+    drawn = np.random.default_rng(len(name)).uniform(size=len(held))
+    return Predictions(
+        films=[film.id for film in held],
+        patients=[film.patient for film in held],
+        labels=[film.label for film in held],
+        probabilities=[float(p) for p in drawn],
+    )
+
+
+def small_member(offset: float, name: str = "vgg16") -> Any:
+    """A member of five small layers that answers decidedly, and one of whose layers may be broken.
+
+    Args:
+        offset: Added to every channel of `broken`, and taken off again by the layer that reads it. The
+            function stays the same, but the range that an int8 tensor spreads its levels over grows.
+        name: Of its base; each has other weights.
+    """
+    keras.utils.set_random_seed(3 + MEMBER_NAMES.index(name))
+    grey = keras.Input((150, 150, 3))
+    conv = keras.layers.Conv2D
+    x = conv(8, 5, strides=4, padding="same", activation="relu", name="first")(grey)
+    x = conv(8, 1, activation="relu", name="broken")(x)
+    x = conv(8, 1, activation="relu", name="reader")(x)
+    x = keras.layers.DepthwiseConv2D(3, strides=2, padding="same", name="depthwise")(x)
+    x = keras.layers.MaxPooling2D(2)(x)
+    base = keras.Model(
+        grey, conv(8, 3, padding="same", activation="relu", name="last")(x), name=name
+    )
+    inputs = keras.Input((150, 150, 1))
+    x = keras.layers.GlobalAveragePooling2D()(base(GreyToThree(116, 1 / 32)(inputs)))
+    x = keras.layers.ReLU()(NORM()(keras.layers.Dense(16)(x)))
+    x = keras.layers.Dense(1, activation="sigmoid")(x)
+    member = keras.Model(inputs, x, name=f"{name}_member")
+    settle(member, base)
+    kernel, bias = base.get_layer("broken").get_weights()
+    base.get_layer("broken").set_weights([kernel, bias + offset])
+    kernel, bias = base.get_layer("reader").get_weights()
+    base.get_layer("reader").set_weights([kernel, bias - offset * kernel.sum((0, 1, 2))])
+    return member
+
+
+def settle(member: Any, base: Any) -> None:
+    """Give the small member logits with a mean of 0 and a spread of 2, and no channel that is cut off."""
+    for name, added in (("broken", 2.0), ("reader", 0.5)):
+        kernel, bias = base.get_layer(name).get_weights()
+        base.get_layer(name).set_weights([kernel, bias + added])
+    answers = np.asarray(member(prepared(24, seed=4).astype(np.float32), training=False))[:, 0]
+    logits = np.log(answers / (1 - answers))
+    kernel, bias = member.layers[-1].get_weights()
+    gain = 2 / logits.std()
+    member.layers[-1].set_weights([kernel * gain, (bias - logits.mean()) * gain])
+
+
+@pytest.fixture(scope="session", name="small_member")
+def make_small_member() -> Callable[[float], Any]:
+    return small_member
+
+
 @pytest.fixture(scope="session")
-def run(tmp_path_factory: pytest.TempPathFactory, data: Path, members: dict[str, Any]) -> Run:
-    """A run that looks as if it had been trained and fused. Not to be changed."""
+def small() -> FloatBackbone:
+    """The convolution base of a member of five small layers, in good order."""
+    return export(small_member(0.0))
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Run:
+    """A run of four small members that looks as if it had been trained and fused. Not to be changed."""
     made = Run(tmp_path_factory.mktemp("runs") / "random")
     recipe, films = load_recipe("paper"), training_films(data)
-    made.write("recipe.json", recipe)
+    # Random weights lose more than trained ones, and no layer is to be left in float for them.
+    lenient = ParityBudget(member_mean_dp=1.0)
+    made.write("recipe.json", msgspec.structs.replace(recipe, parity=lenient))
     split = Split(
         data="films",
         films=len(films),
@@ -130,10 +211,11 @@ def run(tmp_path_factory: pytest.TempPathFactory, data: Path, members: dict[str,
         epoch=1, learning_rate=1e-5, loss=0.7, accuracy=0.5, val_loss=0.7, val_accuracy=0.5,
         val_auc=0.5, seconds=1.0,
     )  # fmt: skip
-    for name, member in members.items():
+    for name in MEMBER_NAMES:
         history = History(member=name, recipe=recipe.digest, init="none", fold="0", epochs=[epoch])
         made.write(f"{name}/fold-0/history.json", history)
-        member.save(made.member(name, "0") / "model.keras")
+        small_member(0.0, name).save(made.member(name, "0") / "model.keras")
+        made.write(f"{name}/fold-0/held_out.json", held_out_of(films, split.folds[0], name))
     fusion = Fusion(
         weights=WEIGHTS, bias=BIAS, operating_points=POINTS, films=8, folds=["0"], out_of_fold=[]
     )
@@ -155,6 +237,7 @@ def options_for(run: Run, data: Path, out: Path, **changes: Any) -> ConversionOp
     given: dict[str, Any] = {
         "run": run.folder, "out": out, "data": data, "representative": 8, "seed": 3, "threads": 2,
         "force": False, "external": None, "external_patient": KERMANY, "zipped": False,
+        "scheme": "int8", "accept_parity": True,
     }  # fmt: skip
     return ConversionOptions(**(given | changes))
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -18,7 +19,8 @@ def pneumo_edge(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_help_names_every_option() -> None:
     done = pneumo_edge("convert", "--help")
     assert done.returncode == 0
-    for option in ("--out", "--data", "--representative", "--seed", "--report", "--zip", "--force"):
+    first = ("--out", "--data", "--representative", "--seed", "--report", "--zip", "--force")
+    for option in (*first, "--scheme", "--accept-parity"):
         assert option in done.stdout
 
 
@@ -42,7 +44,15 @@ def test_bad_input_is_one_line_with_the_remedy(
     assert all(part in done.stderr for part in told)
 
 
-@pytest.mark.parametrize("arguments", [[], ["run"], ["run", "--out", "x", "--representative", "1"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["run"],
+        ["run", "--out", "x", "--representative", "1"],
+        ["run", "--out", "x", "--scheme", "int4"],
+    ],
+)
 def test_wrong_usage_exits_2(arguments: list[str]) -> None:
     assert pneumo_edge("convert", *arguments).returncode == 2
 
@@ -61,3 +71,10 @@ def test_without_the_train_extra_the_command_says_which_one_to_install(tmp_path:
     assert done.returncode == 1
     assert "tensorflow" in done.stderr
     assert "pneumo-edge[train]" in done.stderr
+
+
+def test_the_schemes_of_the_command_line_are_those_of_the_quantizer() -> None:
+    from convert.cli import Scheme
+    from convert.quantize import SCHEMES
+
+    assert get_args(Scheme) == tuple(SCHEMES)

@@ -9,7 +9,7 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from convert.export import to_tflite
-from convert.graph import Graph, fuse_relus, operators
+from convert.graph import Graph, fuse_relus, operators, separate_weights
 
 
 def tflite(function: Any, *shape: int) -> bytes:
@@ -63,3 +63,22 @@ def test_a_constant_can_be_read_and_changed_in_place() -> None:
     np.testing.assert_allclose(
         run(bytes(graph.content), x)["y"], 2 * run(content, x)["y"], rtol=1e-6
     )
+
+
+def test_equal_constants_are_given_apart() -> None:
+    kernel = np.random.default_rng(1).normal(size=(1, 1, 2, 2)).astype(np.float32)
+
+    def twice(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"y": tf.nn.conv2d(tf.nn.conv2d(x, kernel, 1, "SAME"), kernel, 1, "SAME")}
+
+    content = separate_weights(tflite(twice, 1, 6, 6, 2))
+    graph = Graph(bytearray(content))
+    first, second = graph.operators
+    x = np.ones((1, 6, 6, 2), np.float32)
+    before = run(content, x)["y"]
+    graph.values(first.inputs[1], np.float32)[:] *= 3
+    np.testing.assert_array_equal(
+        graph.values(second.inputs[1], np.float32), kernel.transpose(3, 0, 1, 2)
+    )
+    np.testing.assert_allclose(run(bytes(graph.content), x)["y"], 3 * before, rtol=1e-6)
+    assert len({tensor.name for tensor in graph.tensors}) == len(graph.tensors)

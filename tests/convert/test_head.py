@@ -5,14 +5,23 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from convert.export import convolution_base
-from convert.head import Classifier, build_head, fold_classifier
+from convert.head import (
+    Classifier,
+    build_head,
+    correct_logit,
+    fold_classifier,
+    logits,
+    rescale,
+)
 from pneumo_edge.errors import RecipeError
+from pneumo_edge.manifest import MEMBER_NAMES
 from train.members import GreyToThree
 
 NAMES = ("vgg16", "resnet50")
@@ -57,6 +66,86 @@ def test_classify_answers_as_the_keras_head(
             assert probability == pytest.approx(1 / (1 + np.exp(-logit)), abs=1e-6)
 
 
+def map_by_autodiff(member: Any, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """HiResCAM through the layers of the Keras model, up to the logit of its sigmoid."""
+    given = tf.constant(features)
+    with tf.GradientTape() as tape:
+        tape.watch(given)
+        x = given
+        *layers, last = member.layers[member.layers.index(convolution_base(member)) + 1 :]
+        for layer in layers:
+            x = layer(x, training=False)
+        logit = x @ last.kernel + last.bias
+    return np.asarray(tf.reduce_sum(tape.gradient(logit, given) * given, -1))
+
+
+def test_explain_is_autodiff_through_the_keras_model(
+    classifiers: list[Classifier], members: dict[str, Any]
+) -> None:
+    head = Interpreter(model_content=build_head(classifiers, WEIGHTS, BIAS, "float32"))
+    for part in classifiers:
+        runner = head.get_signature_runner(f"explain_{part.name}")
+        for features in feature_maps(part.shape):
+            found, expected = (
+                runner(features=features)["map"],
+                map_by_autodiff(members[part.name], features),
+            )
+            assert found.shape == (1, *part.shape[:2])
+            assert (expected < 0).any(), "signed"
+            np.testing.assert_allclose(found, expected, atol=2e-6 * np.abs(expected).max() + 1e-7)
+
+
+def test_the_map_of_the_int8_head_shows_the_same(
+    classifiers: list[Classifier], members: dict[str, Any]
+) -> None:
+    head = Interpreter(model_content=build_head(classifiers, WEIGHTS, BIAS))
+    for part in classifiers:
+        runner = head.get_signature_runner(f"explain_{part.name}")
+        for features in feature_maps(part.shape):
+            expected = map_by_autodiff(members[part.name], features).ravel()
+            found = runner(features=features)["map"].ravel()
+            # Units near their threshold may fall on its other side; random ones more than trained ones.
+            assert np.corrcoef(found, expected)[0, 1] > 0.9
+
+
+@given(gain=st.floats(0.02, 1))
+def test_a_rescaled_classifier_answers_the_same_of_rescaled_features(
+    classifiers: list[Classifier], gain: float
+) -> None:
+    for part in classifiers:
+        gains = np.linspace(gain, 1, part.shape[2], dtype=np.float32)
+        features = feature_maps(part.shape)[:, 0]
+        found = logits(rescale(part, gains), features / gains)
+        np.testing.assert_allclose(found, logits(part, features), rtol=1e-4, atol=1e-5)
+
+
+def test_logits_are_those_of_the_keras_head(
+    classifiers: list[Classifier], members: dict[str, Any]
+) -> None:
+    for part in classifiers:
+        maps = feature_maps(part.shape)
+        expected = [by_keras(members[part.name], features) for features in maps]
+        found = 1 / (1 + np.exp(-logits(part, maps[:, 0])))
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@given(slope=st.floats(0.5, 2), shift=st.floats(-2, 2))
+def test_a_drift_of_the_logit_is_taken_back(
+    classifiers: list[Classifier], slope: float, shift: float
+) -> None:
+    part = classifiers[1]
+    features = feature_maps(part.shape)[:, 0]
+    made = logits(part, features)
+    exact = slope * made + shift
+    corrected = correct_logit(part, made, exact)
+    np.testing.assert_allclose(logits(corrected, features), exact, rtol=1e-4, atol=1e-4)
+
+
+def test_logits_that_do_not_vary_are_left_alone(classifiers: list[Classifier]) -> None:
+    flat = np.full(5, 0.3)
+    assert correct_logit(classifiers[0], flat, flat + 1) is classifiers[0]
+
+
 @pytest.fixture(scope="module")
 def fuse(classifiers: list[Classifier]) -> Any:
     return Interpreter(model_content=build_head(classifiers, WEIGHTS, BIAS)).get_signature_runner(
@@ -75,7 +164,13 @@ def test_fuse_is_the_linear_formula(fuse: Any, probabilities: tuple[float, float
 def test_int8_kernels_are_stored_once_and_small(classifiers: list[Classifier]) -> None:
     kernels = sum(part.hidden_kernel.size for part in classifiers)
     # One byte an element; beside them a scale and a bias per unit, and 256 + 512 float weights.
-    assert len(build_head(classifiers, WEIGHTS, BIAS)) < kernels + 40_000
+    # Shared by classify and explain.
+    assert len(build_head(classifiers, WEIGHTS, BIAS)) < kernels + 60_000
+
+
+def test_the_whole_head_stays_under_8_mb(members: dict[str, Any]) -> None:
+    parts = [fold_classifier(members[name]) for name in MEMBER_NAMES]
+    assert len(build_head(parts, [0.25] * 4, BIAS)) < 8e6
 
 
 def test_another_head_is_refused_by_name() -> None:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
-from convert.parity import Answers, compare
+from convert.parity import Answers, compare, over_budget
+from pneumo_edge.manifest import ParityRow
+from train.recipe import ParityBudget
 
 FILMS = ["normal/a.png", "normal/b.png", "pneumonia/c.png", "pneumonia/d.png"]
 LABELS = np.array([0, 0, 1, 1])
@@ -49,3 +52,28 @@ def test_equal_answers_flip_nothing() -> None:
     rows, flips = compare(EXACT, EXACT, LABELS, FILMS, POINTS)
     assert flips == []
     assert all(row.mean_abs_dp == 0 and not any(row.flips.values()) for row in rows)
+
+
+def fused_row(rows: list[ParityRow], **changes: object) -> list[ParityRow]:
+    """The rows with a fusion that keeps within every bar, but for `changes`."""
+    within = {"n": 624, "auc_float": 0.97, "auc_int8": 0.9695, "mean_abs_dp": 0.003}
+    within |= {"worst_abs_dp": 0.03, "flips": {"paper": 1, "screening": 0}}
+    return [msgspec.structs.replace(rows[0], **(within | changes)), *rows[1:]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, []),
+        ({"auc_int8": 0.9722}, ["AUC off by 0.0022, above 0.001"]),
+        ({"mean_abs_dp": 0.0132}, ["mean |dy| 0.0132, above 0.004"]),
+        ({"worst_abs_dp": 0.131}, ["worst |dy| 0.1310, above 0.04"]),
+        (
+            {"flips": {"paper": 1, "screening": 2}},
+            ["labels equal on 99.68% at screening, below 99.70%"],
+        ),
+    ],
+)
+def test_a_missed_bar_is_told_with_its_figure(changes: dict[str, object], told: list[str]) -> None:
+    rows, _ = compare(EXACT, EXACT, LABELS, FILMS, POINTS)
+    assert over_budget(fused_row(rows, **changes), ParityBudget()) == told

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import cv2
@@ -8,11 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convert.representative import draw_representative, order, refuse_alike
+from convert.representative import (
+    draw_representative,
+    order,
+    refuse_alike,
+    refuse_evaluated,
+)
 from pneumo_edge.decode import decode_file
 from pneumo_edge.errors import DatasetError
 from pneumo_edge.prepare import prepare
-from train.dataset import Film, list_films, training_films
+from train.dataset import Film, list_films, load, training_films
 
 films_strategy = st.lists(
     st.tuples(st.integers(0, 1), st.integers(0, 5)), min_size=2, max_size=40
@@ -60,9 +66,37 @@ def test_films_are_prepared_as_inference_prepares_them(data: Path) -> None:
 
 
 def test_no_film_of_the_test_split_is_drawn(data: Path) -> None:
-    drawn = draw_representative(training_films(data), 24, 3)
+    drawn = draw_representative(training_films(data), 10, 3)
     test_patients = {film.patient for film in list_films(data / "test")}
     assert not test_patients & {film.patient for film in drawn.films}
+
+
+def test_the_films_to_check_by_are_of_other_patients(data: Path) -> None:
+    films = training_films(data)
+    drawn = draw_representative(films, 6, 3)
+    by_pixels = {load([film]).tensors.tobytes(): film.patient for film in films}
+    patients = {by_pixels[pixels[None].tobytes()] for pixels in drawn.check}
+    assert len(drawn.check) == 3
+    assert not patients & {film.patient for film in drawn.films}
+
+
+def test_too_few_patients_to_check_by_is_refused(data: Path) -> None:
+    with pytest.raises(
+        DatasetError, match="24 representative films leave 0 of other patients, not 12"
+    ):
+        draw_representative(training_films(data), 24, 3)
+
+
+def test_films_of_evaluated_patients_are_refused(data: Path) -> None:
+    films = training_films(data)
+    drawn = draw_representative(films, 6, 3)
+    refuse_evaluated(drawn, load(list_films(data / "test")))
+    patient = next(f for f in films if f.patient == drawn.films[0].patient)
+    with pytest.raises(DatasetError, match=f"patient {drawn.films[0].patient}"):
+        refuse_evaluated(drawn, load([patient]))
+    twin = dataclasses.replace(drawn.films[0], patient="someone else")
+    with pytest.raises(DatasetError, match="is one of those that parity is measured on"):
+        refuse_evaluated(drawn, load([twin]))
 
 
 def test_more_films_than_there_are_is_refused_with_both_numbers(data: Path) -> None:
@@ -80,7 +114,7 @@ def two_classes(folder: Path, films: list[np.ndarray]) -> tuple[Film, ...]:
 
 def test_an_unreadable_film_is_replaced_by_the_next(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    films = two_classes(tmp_path, [rng.integers(0, 256, (160, 160), np.uint8) for _ in range(40)])
+    films = two_classes(tmp_path, [rng.integers(0, 256, (160, 160), np.uint8) for _ in range(60)])
     broken = order(films, 5)[4]
     broken.path.write_bytes(b"no image")
     # Of 36 films one is 2.8 %, less than what makes a folder suspect.

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import msgspec
 import pytest
 
 from convert.conversion import Conversion
+from convert.member import MemberReport, Trial
 from convert.parity import Flip, ParityReport
 from convert.session import run_conversion, show, write_report
 from pneumo_edge.errors import BundleError
@@ -48,10 +50,28 @@ def conversion() -> Conversion:
         parity=[row],
         provenance={},
     )
-    report = ParityReport(bundle=manifest.id, split="test", rows=[row], flips=[FLIP])
-    return Conversion(
-        manifest, report, {"head.tflite": 6_330_000, "vgg16.tflite": 14_840_000}, None
+    trial = Trial(left_in_float=[], mean_abs_dp=0.021, worst_abs_dp=0.2, bytes=23_000_000)
+    mended = Trial(left_in_float=["stem"], mean_abs_dp=0.005, worst_abs_dp=0.03, bytes=24_500_000)
+    member = MemberReport(
+        name="xception",
+        scheme="static-int8, 2 layers in float32",
+        fitted_mean_abs_dp=0.0044,
+        check_mean_abs_dp=0.005,
+        check_worst_abs_dp=0.03,
+        stable=True,
+        trials=[trial, mended],
+        ranking=[("stem", 0.4)],
     )
+    report = ParityReport(
+        bundle=manifest.id,
+        split="test",
+        rows=[row],
+        flips=[FLIP],
+        over_budget=[],
+        members=[member],
+    )
+    sizes = {"head.tflite": 6_330_000, "vgg16.tflite": 14_840_000}
+    return Conversion(manifest, report, sizes, written=True, archive=None)
 
 
 def test_the_tables_show_parity_sizes_flips_and_the_place(
@@ -63,6 +83,23 @@ def test_the_tables_show_parity_sizes_flips_and_the_place(
         assert part in out
     assert "normal/a.png 0.4900 -> 0.5100" in out
     assert "bundle 0123456789ab written to bundles/new" in out
+
+
+def test_what_leaving_layers_in_float_bought_is_shown(
+    conversion: Conversion, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show(conversion, Path("bundles/new"))
+    out = capsys.readouterr().out
+    assert "static-int8, 2 layers in float32" in out
+    assert "xception with 0 of its worst layers in float32: mean |dp| 0.0210" in out
+    assert "xception with 1 of its worst layers in float32: mean |dp| 0.0050, worst 0.0300" in out
+
+
+def test_a_bundle_that_was_not_written_is_not_said_to_be(
+    conversion: Conversion, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show(dataclasses.replace(conversion, written=False), Path("bundles/new"))
+    assert "written to" not in capsys.readouterr().out
 
 
 def test_the_report_names_each_film_whose_label_flipped(

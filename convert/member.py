@@ -1,0 +1,218 @@
+"""One member's conversion: export, equalize, fit, and leave in float what int8 would lose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convert.equalize import channel_ranges, equalize
+from convert.export import FloatBackbone, export
+from convert.head import Classifier, correct_logit, fold_classifier, logits, rescale
+from convert.network import Batch, read_network, walk
+from convert.quantize import SCHEMES, Scheme, quantize, quantize_plainly
+from convert.reconstruct import input_range, reconstruct
+from convert.representative import RepresentativeSet
+from convert.sensitivity import Contribution, left_in_float, rank_layers
+from pneumo_edge.engines import choose
+from pneumo_edge.manifest import Struct
+
+EQUALIZING = 32
+"""Films on which the channels' ranges are measured before they are made alike."""
+
+RANKING = 8
+"""Films on which a layer's contribution to the error is measured."""
+
+ROUNDS = 5
+"""Of leaving more layers in float: 1, 2, 4, 8, 16."""
+
+AGREEMENT = 4.0
+"""Standard errors by which the two sets' mean |dp| may differ."""
+
+SLACK = 5e-4
+"""And what they may differ by whatever the spread: far below any budget."""
+
+
+class Trial(Struct, frozen=True):
+    """A member with some layers left in float."""
+
+    left_in_float: list[str]
+    """The tensors whose making and reading stays in float, the worst layer's first."""
+    mean_abs_dp: float
+    """On the representative films that nothing was fitted on."""
+    worst_abs_dp: float
+    bytes: int
+
+
+class MemberReport(Struct, frozen=True):
+    """What quantization cost a member, on representative films."""
+
+    name: str
+    scheme: str
+    fitted_mean_abs_dp: float
+    """On the films that ranges, weights and biases were fitted on."""
+    check_mean_abs_dp: float
+    """On others, of other patients."""
+    check_worst_abs_dp: float
+    stable: bool
+    """Whether the two means agree within their spread: the fit does not hang on the films drawn."""
+    trials: list[Trial]
+    """What was tried, in turn; the last is what was packed."""
+    ranking: list[tuple[str, float]]
+    """The worst layers with the mean |d logit| that each adds by itself; empty within the budget."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ConvertedMember:
+    """A backbone and the classifier that goes with it."""
+
+    tflite: bytes
+    classifier: Classifier
+    scheme: str
+    """As the manifest names it."""
+    report: MemberReport
+
+
+@dataclass(frozen=True, slots=True)
+class MemberOptions:
+    """How members are converted."""
+
+    scheme: Scheme
+    budget: float
+    """Mean |dp| above which layers are left in float."""
+    threads: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Films:
+    """Normalised films, and the float member's logits of them."""
+
+    pixels: NDArray[np.uint8]
+    inputs: Batch
+    exact: NDArray[np.float64]
+
+
+def convert_member(
+    member: Any,
+    chosen: RepresentativeSet,
+    options: MemberOptions,
+    progress: Callable[[int], None] | None = None,
+) -> ConvertedMember:
+    """Convert one member.
+
+    Args:
+        member: As train.members builds it; not modified.
+        chosen: Films to fit on, and to check by.
+        options: Scheme, budget and threads.
+        progress: Called with 1 after every layer.
+    """
+    backbone, classifier = export(member), fold_classifier(member)
+    fitted = _exact(backbone, classifier, chosen.pixels)
+    check = _exact(backbone, classifier, chosen.check)
+    if options.scheme != "int8":
+        return _convert_plainly(backbone, classifier, (fitted, check), options)
+    backbone = equalize(backbone, fitted.inputs[:EQUALIZING])
+    classifier = rescale(classifier, backbone.gains)
+    network = read_network(backbone.tflite)
+    trials: list[Trial] = []
+    ranking: list[Contribution] = []
+    for attempt in range(ROUNDS + 1):
+        worst = ranking[: 2 ** (attempt - 1)] if attempt else []
+        floats = left_in_float(network, [c.layer for c in worst])
+        kept = [network.names[layer.output] for layer in network.layers if layer.at in floats]
+        weights = reconstruct(backbone, fitted.inputs, floats, progress)
+        tflite = quantize(backbone, weights, kept)
+        corrected, errors = _errors(tflite, classifier, (fitted, check), options.threads)
+        names = [c.name for c in worst]
+        trials.append(_trial(names, errors[1], len(tflite)))
+        if errors[1].mean() <= options.budget:
+            break
+        ranking = ranking or rank_layers(backbone, classifier, fitted.inputs[:RANKING])
+    told = SCHEMES["int8"] + (f", {len(floats)} layers in float32" if floats else "")
+    report = _report(backbone.name, told, errors, trials, ranking)
+    return ConvertedMember(tflite, corrected, told, report)
+
+
+def _convert_plainly(
+    backbone: FloatBackbone,
+    classifier: Classifier,
+    sets: tuple[_Films, _Films],
+    options: MemberOptions,
+) -> ConvertedMember:
+    """By a scheme that has nothing to fit but, for int16, its ranges."""
+    network = read_network(backbone.tflite)
+    ranges = {network.source: input_range(backbone)}
+    if options.scheme == "int16":
+        for tensor, largest in channel_ranges(network, sets[0].inputs).items():
+            ranges[tensor] = (-float(largest.max()), float(largest.max()))
+    tflite = quantize_plainly(backbone, options.scheme, ranges)
+    corrected, errors = _errors(tflite, classifier, sets, options.threads)
+    told = SCHEMES[options.scheme]
+    report = _report(backbone.name, told, errors, [_trial([], errors[1], len(tflite))], [])
+    return ConvertedMember(tflite, corrected, told, report)
+
+
+def _exact(backbone: FloatBackbone, classifier: Classifier, pixels: NDArray[np.uint8]) -> _Films:
+    inputs = backbone.normalise(pixels)
+    *_, (_, features) = walk(read_network(backbone.tflite), inputs)
+    return _Films(pixels, inputs, logits(classifier, features))
+
+
+def quantized_features(tflite: bytes, pixels: NDArray[np.uint8], threads: int) -> Batch:
+    """The features of prepared films, by the engine that is deployed."""
+    runner = choose("cpu").backbone(tflite, "the quantized member", threads)
+    return np.concatenate([runner.features((film[None] ^ 0x80).view(np.int8)) for film in pixels])
+
+
+def _errors(
+    tflite: bytes, classifier: Classifier, sets: tuple[_Films, _Films], threads: int
+) -> tuple[Classifier, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """The classifier with its logit corrected on the first set, and |dp| on both."""
+    features = [quantized_features(tflite, films.pixels, threads) for films in sets]
+    corrected = correct_logit(classifier, logits(classifier, features[0]), sets[0].exact)
+    moved = [
+        np.abs(_sigmoid(logits(corrected, made)) - _sigmoid(films.exact))
+        for made, films in zip(features, sets, strict=True)
+    ]
+    return corrected, (moved[0], moved[1])
+
+
+def _sigmoid(logit: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(0.5 * (1 + np.tanh(logit / 2)))
+
+
+def _trial(names: list[str], errors: NDArray[np.float64], size: int) -> Trial:
+    return Trial(
+        left_in_float=names,
+        mean_abs_dp=round(float(errors.mean()), 6),
+        worst_abs_dp=round(float(errors.max()), 6),
+        bytes=size,
+    )
+
+
+def _report(
+    name: str,
+    scheme: str,
+    errors: tuple[NDArray[np.float64], NDArray[np.float64]],
+    trials: list[Trial],
+    ranking: list[Contribution],
+) -> MemberReport:
+    return MemberReport(
+        name=name,
+        scheme=scheme,
+        fitted_mean_abs_dp=round(float(errors[0].mean()), 6),
+        check_mean_abs_dp=round(float(errors[1].mean()), 6),
+        check_worst_abs_dp=round(float(errors[1].max()), 6),
+        stable=agree(*errors),
+        trials=trials,
+        ranking=[(c.name, round(c.error, 6)) for c in ranking[: 2 ** (ROUNDS - 1)]],
+    )
+
+
+def agree(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
+    """Whether two samples of |dp| have the same mean, as far as their spread can tell."""
+    spread = np.sqrt(one.var() / len(one) + other.var() / len(other))
+    return bool(abs(one.mean() - other.mean()) <= AGREEMENT * spread + SLACK)

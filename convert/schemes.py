@@ -1,0 +1,130 @@
+"""What each scheme costs and loses, member by member: `python -m convert.schemes RUN`."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from ai_edge_litert.interpreter import Interpreter
+
+from convert.conversion import load_member
+from convert.member import ConvertedMember, MemberOptions, convert_member
+from convert.quantize import SCHEMES, Scheme
+from convert.representative import RepresentativeSet, draw_representative
+from pneumo_edge.errors import PneumoEdgeError
+from pneumo_edge.manifest import MEMBER_NAMES
+from train.dataset import default_data_dir, training_films
+from train.run import Run
+
+WARM_UP = 3
+"""Calls that are not timed."""
+
+COLUMNS = ("member", "scheme", "MB", "ms", "partitions", "mean \\|dp\\|", "worst \\|dp\\|")
+
+
+@dataclass(frozen=True, slots=True)
+class SchemeCost:
+    """One member by one scheme."""
+
+    member: str
+    scheme: str
+    size: int
+    """Bytes."""
+    milliseconds: float
+    """Median of one image, one thread."""
+    partitions: int
+    """Parts of the graph that XNNPACK runs; what lies between them, it does not."""
+    mean_abs_dp: float
+    """Against float32, on training films that nothing was fitted on."""
+    worst_abs_dp: float
+
+    def row(self) -> str:
+        """A line of the table."""
+        cells = (
+            self.member,
+            self.scheme,
+            f"{self.size / 1e6:.2f}",
+            f"{self.milliseconds:.1f}",
+            str(self.partitions),
+            f"{self.mean_abs_dp:.4f}",
+            f"{self.worst_abs_dp:.4f}",
+        )
+        return f"| {' | '.join(cells)} |"
+
+
+def measure_scheme(
+    member: Any, chosen: RepresentativeSet, scheme: Scheme, laps: int, threads: int
+) -> SchemeCost:
+    """Convert a member by a scheme, no layer left in float, and measure what came of it."""
+    made = convert_member(member, chosen, MemberOptions(scheme, budget=1.0, threads=threads))
+    return _cost(made, laps)
+
+
+def _cost(made: ConvertedMember, laps: int) -> SchemeCost:
+    runner = Interpreter(model_content=made.tflite, num_threads=1)
+    runner.allocate_tensors()
+    given = runner.get_input_details()[0]
+    runner.set_tensor(given["index"], np.zeros(given["shape"], np.int8))
+    times = []
+    for _ in range(WARM_UP + laps):
+        start = time.perf_counter()
+        runner.invoke()
+        times.append((time.perf_counter() - start) * 1e3)
+    return SchemeCost(
+        member=made.report.name,
+        scheme=made.scheme,
+        size=len(made.tflite),
+        milliseconds=statistics.median(times[WARM_UP:]),
+        partitions=partitions(runner),
+        mean_abs_dp=made.report.check_mean_abs_dp,
+        worst_abs_dp=made.report.check_worst_abs_dp,
+    )
+
+
+def partitions(runner: Any) -> int:
+    """How many parts of an allocated interpreter's graph were given to a delegate."""
+    details = runner._get_ops_details()  # noqa: SLF001  # nothing public tells the partitions
+    return sum(op["op_name"] == "DELEGATE" for op in details)
+
+
+def table(run: Run, chosen: RepresentativeSet, laps: int, threads: int) -> Iterator[str]:
+    """The table as Markdown, a line at a time, since each takes a while."""
+    yield f"| {' | '.join(COLUMNS)} |"
+    yield f"|{' --- |' * len(COLUMNS)}"
+    for name in MEMBER_NAMES:
+        member = load_member(run.model_path(name))
+        for scheme in SCHEMES:
+            yield measure_scheme(member, chosen, scheme, laps, threads).row()
+
+
+def main(
+    run: Annotated[Path, typer.Argument(help="Folder of a run that was trained.")],
+    data: Annotated[Path | None, typer.Option(help="As of `pneumo-edge convert`.")] = None,
+    representative: Annotated[int, typer.Option(min=2)] = 128,
+    seed: Annotated[int, typer.Option()] = 20,
+    laps: Annotated[int, typer.Option(min=1, help="Images that are timed.")] = 30,
+    threads: Annotated[
+        int, typer.Option(min=1, help="For converting; one image is timed on one.")
+    ] = 2,
+) -> None:
+    """Print bytes, milliseconds, partitions and parity of every member by every scheme."""
+    try:
+        opened = Run(run)
+        folder = data if data is not None else default_data_dir() / "kermany"
+        films = training_films(folder, opened.split().patient_pattern)
+        chosen = draw_representative(films, representative, seed)
+        for line in table(opened, chosen, laps, threads):
+            typer.echo(line)
+    except PneumoEdgeError as err:
+        typer.echo(f"error: {err}", err=True)
+        raise typer.Exit(err.exit_code) from None
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,106 @@
+"""The accuracy-aware loop, on a member that is broken on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
+
+from convert.head import logits
+from convert.member import (
+    ConvertedMember,
+    MemberOptions,
+    agree,
+    convert_member,
+    quantized_features,
+)
+from convert.quantize import SCHEMES, Scheme
+from convert.representative import RepresentativeSet
+
+MakeMember = Callable[[float], Any]
+BUDGET = 0.01
+
+
+@pytest.fixture(scope="module")
+def chosen(more_pixels: NDArray[np.uint8]) -> RepresentativeSet:
+    return RepresentativeSet((), more_pixels[:14], more_pixels[14:], seed=0)
+
+
+def converted(member: Any, chosen: RepresentativeSet, scheme: Scheme = "int8") -> ConvertedMember:
+    return convert_member(member, chosen, MemberOptions(scheme, BUDGET, threads=1))
+
+
+def answers(made: ConvertedMember, films: NDArray[np.uint8]) -> NDArray[np.float64]:
+    logit = logits(made.classifier, quantized_features(made.tflite, films, threads=1))
+    return np.asarray(1 / (1 + np.exp(-logit)))
+
+
+@pytest.fixture(scope="module")
+def healthy(small_member: MakeMember, chosen: RepresentativeSet) -> ConvertedMember:
+    return converted(small_member(0.0), chosen)
+
+
+@pytest.fixture(scope="module")
+def mended(small_member: MakeMember, chosen: RepresentativeSet) -> ConvertedMember:
+    return converted(small_member(4000.0), chosen)
+
+
+def test_a_member_within_budget_is_int8_throughout(healthy: ConvertedMember) -> None:
+    assert healthy.scheme == SCHEMES["int8"]
+    (trial,) = healthy.report.trials
+    assert trial.left_in_float == healthy.report.ranking == []
+    assert trial.mean_abs_dp == healthy.report.check_mean_abs_dp <= BUDGET
+
+
+def test_the_broken_layer_is_found_and_left_in_float(mended: ConvertedMember) -> None:
+    first, *_, last = mended.report.trials
+    assert first.left_in_float == []
+    assert first.mean_abs_dp > BUDGET
+    assert last.mean_abs_dp <= BUDGET
+    assert "broken" in mended.report.ranking[0][0]
+    assert last.left_in_float[0] == mended.report.ranking[0][0]
+    assert mended.scheme.startswith(SCHEMES["int8"])
+    assert "layers in float32" in mended.scheme
+
+
+def test_the_trade_is_told(mended: ConvertedMember) -> None:
+    first, *_, last = mended.report.trials
+    assert last.bytes == len(mended.tflite)
+    assert last.bytes > first.bytes
+
+
+def test_a_mended_member_answers_as_the_float_one_did(
+    small_member: MakeMember, mended: ConvertedMember, chosen: RepresentativeSet
+) -> None:
+    member = small_member(4000.0)
+    exact = np.asarray(member(chosen.check.astype(np.float32), training=False))[:, 0]
+    moved = np.abs(answers(mended, chosen.check) - exact)
+    assert moved.mean() == pytest.approx(mended.report.check_mean_abs_dp, abs=1e-4)
+    assert moved.mean() <= BUDGET
+
+
+def test_a_mended_member_is_still_one_partition(mended: ConvertedMember) -> None:
+    interpreter = Interpreter(model_content=mended.tflite)
+    interpreter.allocate_tensors()
+    names = [op["op_name"] for op in interpreter._get_ops_details()]
+    assert names.count("DELEGATE") == 1
+
+
+@pytest.mark.parametrize("scheme", ["dynamic", "int16", "float16"])
+def test_other_schemes_answer_too(
+    small_member: MakeMember, chosen: RepresentativeSet, scheme: Scheme
+) -> None:
+    made = converted(small_member(0.0), chosen, scheme)
+    assert made.scheme == SCHEMES[scheme]
+    assert made.report.check_mean_abs_dp <= BUDGET
+
+
+def test_two_sets_that_differ_by_more_than_their_spread_do_not_agree() -> None:
+    rng = np.random.default_rng(0)
+    one, same = rng.gamma(1, 0.004, (2, 100))
+    assert agree(one, same)
+    assert not agree(one, same + 0.01)

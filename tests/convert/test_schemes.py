@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+from numpy.typing import NDArray
+from typer.testing import CliRunner
+
+from convert import schemes
+from convert.quantize import SCHEMES, Scheme
+from convert.representative import RepresentativeSet
+from pneumo_edge.manifest import MEMBER_NAMES
+from train.run import Run
+
+
+@pytest.mark.parametrize("scheme", list(SCHEMES))
+def test_a_scheme_s_cost_is_that_of_its_file(
+    small_member: Callable[..., Any], more_pixels: NDArray[np.uint8], scheme: Scheme
+) -> None:
+    chosen = RepresentativeSet((), more_pixels[:14], more_pixels[14:], seed=0)
+    cost = schemes.measure_scheme(small_member(0.0), chosen, scheme, laps=2, threads=1)
+    assert cost.scheme == SCHEMES[scheme]
+    assert cost.milliseconds > 0
+    # XNNPACK takes no 16-bit activations.
+    assert (cost.partitions == 0) == (scheme == "int16")
+    assert 0 < cost.mean_abs_dp <= cost.worst_abs_dp < 0.2
+
+
+def test_one_command_prints_every_member_by_every_scheme(run: Run, data: Path) -> None:
+    app = typer.Typer()
+    app.command()(schemes.main)
+    options = ["--data", str(data), "--representative", "8", "--laps", "1"]
+    done = CliRunner().invoke(app, [str(run.folder), *options])
+    assert done.exit_code == 0, done.output
+    rows = [line.split(" | ") for line in done.stdout.splitlines()[2:]]
+    assert [(row[0].strip("| "), row[1]) for row in rows] == [
+        (name, told) for name in MEMBER_NAMES for told in SCHEMES.values()
+    ]
+
+
+def test_a_run_without_members_is_one_line(tmp_path: Path, data: Path) -> None:
+    app = typer.Typer()
+    app.command()(schemes.main)
+    done = CliRunner().invoke(app, [str(tmp_path), "--data", str(data)])
+    assert done.exit_code == 1
+    assert "has no split.json" in done.output
