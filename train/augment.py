@@ -51,7 +51,8 @@ def sharpen(
     """
     amount = np.float32(rng.uniform(-strength, strength))
     blurred = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.6, 1.5))
-    return np.clip(image + amount * (image - blurred), 0, WHITE, dtype=np.float32)
+    sharper = np.clip(image + amount * (image - blurred), 0, WHITE, dtype=np.float32)
+    return np.asarray(sharper, dtype=np.float32)
 
 
 def augment(

@@ -89,7 +89,7 @@ def predict(model: Any, dataset: Dataset, batch_size: int = 32) -> Predictions:
     )
 
 
-@keras.saving.register_keras_serializable("pneumo_edge")
+@keras.saving.register_keras_serializable("pneumo_edge")  # type: ignore[untyped-decorator]  # keras has no type stubs
 def accuracy(targets: Any, probabilities: Any) -> Any:
     """Share of films on the side of 0.5 that their target is on; a teacher's target is no whole number."""
     same = keras.ops.equal(targets > 0.5, probabilities > 0.5)

@@ -52,7 +52,8 @@ def mended(small_member: MakeMember, chosen: RepresentativeSet) -> ConvertedMemb
 def test_a_member_within_budget_is_int8_throughout(healthy: ConvertedMember) -> None:
     assert healthy.scheme == SCHEMES["int8"]
     (trial,) = healthy.report.trials
-    assert trial.left_in_float == healthy.report.ranking == []
+    assert trial.left_in_float == []
+    assert healthy.report.ranking == []
     assert trial.mean_abs_dp == healthy.report.check_mean_abs_dp <= BUDGET
 
 

@@ -56,7 +56,12 @@ def test_equal_answers_flip_nothing() -> None:
 
 def fused_row(rows: list[ParityRow], **changes: object) -> list[ParityRow]:
     """The rows with a fusion that keeps within every bar, but for `changes`."""
-    within = {"n": 624, "auc_float": 0.97, "auc_int8": 0.9695, "mean_abs_dp": 0.003}
+    within: dict[str, object] = {
+        "n": 624,
+        "auc_float": 0.97,
+        "auc_int8": 0.9695,
+        "mean_abs_dp": 0.003,
+    }
     within |= {"worst_abs_dp": 0.03, "flips": {"paper": 1, "screening": 0}}
     return [msgspec.structs.replace(rows[0], **(within | changes)), *rows[1:]]
 

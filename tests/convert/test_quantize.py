@@ -25,7 +25,7 @@ def features(content: bytes, film: NDArray[np.uint8]) -> NDArray[np.float32]:
     interpreter.invoke()
     values = interpreter.get_tensor(made["index"]).astype(np.float32)
     scale, zero_point = made["quantization"]
-    return (values - zero_point) * np.float32(scale) if scale else values
+    return np.asarray((values - zero_point) * scale if scale else values, dtype=np.float32)
 
 
 def relative_error(content: bytes, backbone: FloatBackbone, films: NDArray[np.uint8]) -> float:

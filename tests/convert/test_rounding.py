@@ -19,7 +19,7 @@ KERNELS = arrays.arrays(
 def correlated(rows: int, columns: int) -> NDArray[np.float32]:
     rng = np.random.default_rng(0)
     made = rng.normal(size=(rows, columns)) @ rng.normal(size=(columns, columns))
-    return (made - made.mean(0)).astype(np.float32)
+    return np.asarray(made - made.mean(0), dtype=np.float32)
 
 
 @given(kernel=KERNELS)

@@ -24,6 +24,7 @@ def test_a_film_gets_a_finding_at_its_operating_point(ensemble: Ensemble, film: 
     for point, threshold in ensemble.bundle.manifest.operating_points.items():
         found = Screener(ensemble, point).screen(Source(str(film)))
         assert (found.operating_point, found.threshold) == (point, threshold)
+        assert found.y is not None
         assert (found.label == "pneumonia") == (found.y > threshold)
         assert found.ms.total >= found.ms.infer > 0
 

@@ -21,7 +21,6 @@ from train.dataset import Dataset
 from train.fit import (
     MODEL,
     Job,
-    Progress,
     fit_member,
     monitored,
     predict,
@@ -31,6 +30,7 @@ from train.fit import (
 from train.folds import patient_folds
 from train.recipe import Recipe
 from train.run import ALL, History, Predictions, Run, Split
+from train.watch import Progress
 
 # Keras hands numpy its own variables while it saves them; its matter, not ours.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
