@@ -12,8 +12,8 @@ import typer
 
 from pneumo_edge.bundle import Bundle, load_bundle
 
-_BYTES = {0: 4, 1: 2, 2: 4, 3: 1, 4: 8, 7: 2, 9: 1}
-"""Of one element, by TensorType of schema.fbs: float32, float16, int32, uint8, int64, int16, int8."""
+_BYTES = {0: 4, 1: 2, 2: 4, 3: 1, 4: 8, 6: 1, 7: 2, 9: 1}
+"""Of one element, by TensorType of schema.fbs: float32, float16, int32, uint8, int64, bool, int16, int8."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,7 +141,7 @@ def test_the_order_found_is_the_cheapest_that_can_be_played(
     for play in plays.values():
         assert play.flips == 0
         assert sum(play.ran) == play.n == len(films)
-        assert play.share <= 1
+        assert play.share <= 1 + 1e-9  # a sum of quotients
 
 
 def test_a_replay_counts_what_was_run() -> None:
