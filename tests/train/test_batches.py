@@ -80,7 +80,7 @@ def test_a_batch_depends_on_seed_epoch_and_place_alone(dataset: Dataset, tiny: R
 def test_a_batch_holds_augmented_films_and_their_labels(dataset: Dataset, tiny: Recipe) -> None:
     still = msgspec.structs.replace(
         tiny.augmentation, rotation_degrees=0, shift=0, shear=0, zoom=0, horizontal_flip=False,
-        brightness=0, contrast=0, gamma=0, erase=0,
+        brightness=0, contrast=0, gamma=0, sharpness=0, erase=0,
     )  # fmt: skip
     recipe = msgspec.structs.replace(tiny, augmentation=still)
     known = {
@@ -138,7 +138,9 @@ def test_an_epoch_of_all_films_shows_each_once(dataset: Dataset, tiny: Recipe) -
         dataset.films,
         np.repeat(np.arange(32, dtype=np.uint8), 150 * 150).reshape(32, 150, 150, 1),
     )
-    flat = msgspec.structs.replace(tiny.augmentation, brightness=0, contrast=0, gamma=0, erase=0)
+    flat = msgspec.structs.replace(
+        tiny.augmentation, brightness=0, contrast=0, gamma=0, sharpness=0, erase=0
+    )
     batches = Batches(numbered, msgspec.structs.replace(recipe, augmentation=flat))
     for index in range(len(batches)):
         for image in batches[index][0]:

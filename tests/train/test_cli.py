@@ -58,9 +58,9 @@ def test_a_missing_extra_is_named_with_the_command_that_brings_it(module: str) -
     assert "pip install 'pneumo-edge[train]'" in line
 
 
-def test_a_missing_backend_of_keras_is_a_missing_extra_too(tmp_path: Path) -> None:
+def test_a_missing_backend_of_keras_is_a_missing_extra_too(data: Path) -> None:
     done = pneumo_edge(
-        ["train", "fit", "--data", str(tmp_path)],
+        ["train", "fit", "--data", str(data)],
         before="import sys; sys.modules['tensorflow'] = None",
     )
     assert done.returncode == 1

@@ -2,34 +2,34 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from train.options import PretrainOptions, PretrainPlan
+from pneumo_edge.errors import RecipeError
+from train.options import PretrainOptions, plan_pretraining
 from train.pretrain_session import pretrain_members
-from train.recipe import load_recipe
+from train.recipe import Recipe, load_recipe
 
 
-def test_films_are_read_counted_and_what_cannot_be_read_is_named(
-    data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+def test_the_films_are_told_before_the_weights_are_looked_for(
+    data: Path, tiny: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    archive = tmp_path / "archive"
-    archive.mkdir()
-    for film in sorted((data / "train").rglob("*.png")):
-        for copy in "ab":
-            (archive / f"{copy}-{film.name}").write_bytes(film.read_bytes())
-    (archive / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    options = PretrainOptions(
-        films=(archive,),
-        out=tmp_path / "out",
-        recipe="best",
-        members=(),
-        init="none",
-        precision="float32",
+    part = load_recipe("best").pretraining
+    assert part is not None
+    small = msgspec.structs.replace(part, monitor_images=2)
+    (tmp_path / "mine.json").write_bytes(
+        msgspec.json.encode(msgspec.structs.replace(tiny, pretraining=small))
     )
-
-    done = pretrain_members(options, PretrainPlan(load_recipe("best"), (archive,), ()))
-
-    told = capfd.readouterr().err
-    assert done == []
-    assert "64 films without labels; 1 skipped" in told
-    assert "torn.png" in told
+    (tmp_path / "init").mkdir()
+    options = PretrainOptions(
+        (data / "train",),
+        tmp_path / "out",
+        str(tmp_path / "mine.json"),
+        ("vgg16",),
+        str(tmp_path / "init"),
+        "float32",
+    )
+    with pytest.raises(RecipeError, match="init has no weights of the teacher, resnet50"):
+        pretrain_members(options, plan_pretraining(options))
+    assert "32 films without labels; 0 skipped" in capsys.readouterr().err
+    assert not list((tmp_path / "out").rglob("*.h5"))
