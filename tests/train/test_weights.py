@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import h5py  # type: ignore[import-untyped]  # ships none
+import h5py
 import keras
 import numpy as np
 import pytest
