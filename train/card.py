@@ -105,7 +105,7 @@ def _data(provenance: dict[str, Any]) -> str:
 Data set `{data["name"]}`: {data["films"]} films of {data["patients"]} patients ({data["normal"]} normal,
 {data["pneumonia"]} pneumonia).{source} Cut into {data["folds"]} folds by patient. Recipe `{recipe["name"]}` (digest
 `{recipe["digest"][:12]}`, seed {recipe["seed"]}). The fusion and the operating points come from {fusion["films"]} films
-that the members had not seen (fold {", ".join(fusion["folds"])}). The test split was
+that the members had not seen (fold {", ".join(fusion["folds"])}){twice}. The test split was
 used for nothing but the tables below.
 
 | member | initial weights | frozen layers | learning rate | epochs | minutes |

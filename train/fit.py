@@ -29,16 +29,13 @@ from train.distribute import spread
 from train.members import base_of, build_member, freeze
 from train.probe import start_as_probe
 from train.recipe import BASELINE, MemberRecipe, Recipe
-from train.run import ALL, Epoch, History, Predictions, Run, whole
+from train.run import ALL, HELD_OUT, STRESSED, Epoch, History, Predictions, Run, whole
 from train.stress import stressed
 from train.teacher import Teacher, fit_teacher, load_teacher, save_teacher
 from train.watch import DIVERGED, Progress, Watch
 from train.weights import fill
 
 MODEL = "model.keras"
-STRESSED = "stressed.json"
-"""Predictions of the monitored held-out films under stress; see `train.stress`."""
-
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -321,8 +318,7 @@ def fit_member(
         freeze(model, name, 0)
     if fold != ALL:
         place = folder.relative_to(run.folder)
-        run.write(str(place / "held_out.json"), predict(model, held_out))
-        few = monitored(held_out, recipe.monitor_images, recipe.seed)
-        run.write(str(place / STRESSED), predict(model, stressed(few, recipe.seed)))
+        run.write(str(place / HELD_OUT), predict(model, held_out))
+        run.write(str(place / STRESSED), predict(model, stressed(held_out, recipe.seed)))
     save_model(model, folder / MODEL)
     return history

@@ -14,7 +14,7 @@ from sklearn.model_selection import GroupKFold
 from pneumo_edge.errors import RecipeError
 from pneumo_edge.manifest import MEMBER_NAMES, Figures
 from train.metrics import Scored, figures
-from train.run import ALL, Fusion, Predictions, Run
+from train.run import ALL, HELD_OUT, STRESSED, Fusion, Predictions, Run
 
 PAPER_THRESHOLD = 0.5
 """Pneumonia where y > 0.5 (the paper)."""
@@ -187,8 +187,11 @@ def join(
 def out_of_fold(run: Run) -> tuple[dict[str, list[Predictions]], list[str]]:
     """The members' predictions of films they did not see, and the folds that all of them finished.
 
+    Where the recipe says `fuse_stressed`, each fold's films come again under stress. Films of the training's own
+    source are told apart at almost any threshold; which threshold lasts shows where films were taken otherwise.
+
     Raises:
-        RecipeError: a member is missing, or no fold is finished by all four.
+        RecipeError: a member is missing, no fold is finished by all four, or predictions are.
     """
     finished = []
     for name in MEMBER_NAMES:
@@ -200,8 +203,11 @@ def out_of_fold(run: Run) -> tuple[dict[str, list[Predictions]], list[str]]:
             f"no fold of {run.folder} is finished by all four members",
             "run `pneumo-edge train fit --fold 0` to its end",
         )
+    files = [HELD_OUT, STRESSED] if run.recipe().fuse_stressed else [HELD_OUT]
     parts = {
-        name: [run.read(f"{name}/fold-{fold}/held_out.json", Predictions) for fold in common]
+        name: [
+            run.read(f"{name}/fold-{fold}/{file}", Predictions) for fold in common for file in files
+        ]
         for name in MEMBER_NAMES
     }
     return parts, common
@@ -215,9 +221,11 @@ def fuse_run(run: Run) -> Fusion:
     """
     parts, common = out_of_fold(run)
     probabilities, labels, patients = join(parts)
-    method = run.recipe().fusion
+    recipe = run.recipe()
+    method = recipe.fusion
     sizes = [len(part.films) for part in parts[MEMBER_NAMES[0]]]
-    groups = np.repeat(np.arange(len(sizes)), sizes) if len(sizes) > 2 else patients
+    folds = np.arange(len(sizes)) * len(common) // len(sizes)  # a fold's parts are neighbours
+    groups = np.repeat(folds, sizes) if len(common) > 2 else patients
     weights, bias, strength = fit_fusion(method, probabilities, labels, groups)
     y = probabilities @ weights + bias
     points = {
@@ -235,11 +243,12 @@ def fuse_run(run: Run) -> Fusion:
         weights=dict(zip(MEMBER_NAMES, (float(w) for w in weights), strict=True)),
         bias=bias,
         operating_points=points,
-        films=len(labels),
+        films=len({film for part in parts[MEMBER_NAMES[0]] for film in part.films}),
         folds=common,
         out_of_fold=rows,
         method=method,
         shrinkage=strength,
+        stressed=recipe.fuse_stressed,
     )
     run.write("fusion.json", fusion)
     return fusion

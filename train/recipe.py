@@ -162,6 +162,8 @@ class Recipe(Struct, frozen=True):
     """How folds are drawn; see `train.folds`."""
     fusion: Literal["ols", "shrunken"] = "ols"
     """The paper's ordinary least squares, or weights that are drawn towards equal ones; see `train.fuse`."""
+    fuse_stressed: bool = False
+    """Fuse, and choose operating points, on each held-out film twice: as it is, and under `train.stress`."""
     teacher: TeacherRecipe | None = None
     """Whose opinion of each view members learn beside the label; null where the label is all."""
     parity: ParityBudget = ParityBudget()
@@ -187,7 +189,7 @@ class Recipe(Struct, frozen=True):
         return hashlib.sha256(msgspec.json.encode(values)).hexdigest()
 
 
-_LATER = ("pretraining", "teacher", "validation", "fusion")
+_LATER = ("pretraining", "teacher", "validation", "fusion", "fuse_stressed")
 _DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(Recipe)}
 
 

@@ -44,5 +44,5 @@ def training_record(run: Run) -> dict[str, Any]:
         },
         "recipe": {"name": recipe.name, "digest": recipe.digest, "seed": recipe.seed},
         "members": members,
-        "fusion": {"films": fusion.films, "folds": fusion.folds},
+        "fusion": {"films": fusion.films, "folds": fusion.folds, "stressed": fusion.stressed},
     }

@@ -19,6 +19,12 @@ ALL = "all"
 """The fold that holds nothing out: the model trained on every film."""
 
 
+HELD_OUT = "held_out.json"
+"""A member's predictions of the films that its fold holds out."""
+
+STRESSED = "stressed.json"
+"""Its predictions of the same films under stress; see `train.stress`."""
+
 PARTIAL = ".partial."
 """In the name of a file that is not whole yet; a kill may leave one behind."""
 
@@ -83,7 +89,7 @@ class Fusion(Struct, frozen=True):
     bias: float
     operating_points: dict[str, float]
     films: int
-    """Out-of-fold films that it was fitted on."""
+    """Out-of-fold films that it was fitted on; each counts once."""
     folds: list[str]
     out_of_fold: list[Figures]
     """Of the members and the fusion, on those films; optimistic for the fusion, which was fitted there."""
@@ -91,6 +97,8 @@ class Fusion(Struct, frozen=True):
     """Ordinary least squares, as in the paper, or drawn towards equal weights."""
     shrinkage: float = 0.0
     """How strongly; 0 is not at all."""
+    stressed: bool = False
+    """Each film was there twice, as it is and under stress; so are the figures of `out_of_fold`."""
 
 
 class Run:

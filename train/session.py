@@ -13,7 +13,7 @@ from train.checkpoint import known_history
 from train.curves import draw_curves
 from train.dataset import KERMANY, LABELS, NAMELESS, Dataset, Film, load
 from train.distribute import join
-from train.fit import STRESSED, Job, fit_member
+from train.fit import Job, fit_member
 from train.folds import cut
 from train.options import Plan, TrainingOptions
 from train.progress import reading, tell_skipped, training
@@ -135,5 +135,5 @@ def _train_one(run: Run, dataset: Dataset, recipe: Recipe, job: Job, console: Co
     if job.fold != ALL and (run.member(job.name, job.fold) / STRESSED).is_file():
         got = run.read(f"{job.name}/fold-{job.fold}/{STRESSED}", Predictions)
         area = roc_auc_score(got.labels, got.probabilities)
-        console.print(f"{title}: AUC {area:.4f} on {len(got.labels)} of them under stress")
+        console.print(f"{title}: AUC {area:.4f} on the same films under stress")
     return history
