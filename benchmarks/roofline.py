@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.operations import Layer, Work, count
+from benchmarks.operations import count
+from convert.work import Layer, Work
 from pneumo_edge.bundle import load_bundle
 
 

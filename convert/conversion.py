@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import tempfile
 import zipfile
@@ -13,16 +14,19 @@ from typing import Any
 
 import keras
 import msgspec
+import numpy as np
 
 import train.members  # noqa: F401  # registers the layer that a member's file names
 from convert import pack
 from convert.head import build_head
 from convert.held_out import held_out
 from convert.member import ConvertedMember, MemberOptions, convert_member
+from convert.order import counted_costs, default_order
 from convert.parity import Answers, ParityReport, compare, over_budget
 from convert.quantize import SCHEMES, Scheme
 from convert.representative import RepresentativeSet, draw_representative, refuse_evaluated
 from pneumo_edge.bundle import load_bundle
+from pneumo_edge.early_exit import Fusion as LinearFusion
 from pneumo_edge.engines import choose
 from pneumo_edge.ensemble import Ensemble
 from pneumo_edge.errors import DatasetError, RecipeError
@@ -114,7 +118,8 @@ def convert(options: ConversionOptions, progress: Progress) -> Conversion:
     members = _members(models, chosen, options, run.recipe().parity.member_mean_dp, progress)
     files = _files(members, fusion) | {HELD_OUT_FILE: kept}
     provenance |= _record(chosen, options.scheme)
-    manifest = _manifest(files, members, fusion, _created(models), provenance)
+    order = _order(files, members, fusion, kept)
+    manifest = _manifest(files, members, fusion, order, _created(models), provenance)
     manifest, report = _measure(manifest, files, run, (split, elsewhere), options.threads, progress)
     missed = over_budget(report.rows, run.recipe().parity)
     reports = [member.report for member in members]
@@ -198,6 +203,19 @@ def _files(members: Sequence[ConvertedMember], fusion: Fusion) -> dict[str, byte
     return {f"{m.report.name}.tflite": m.tflite for m in members} | {HEAD: head}
 
 
+def _order(
+    files: Mapping[str, bytes], members: Sequence[ConvertedMember], fusion: Fusion, kept: bytes
+) -> list[str]:
+    """The manifest's order of evaluation: what early exit goes by until a device has measured."""
+    names = [member.report.name for member in members]
+    costs = counted_costs({name: files[f"{name}.tflite"] for name in names}, files[HEAD])
+    linear = LinearFusion(tuple(fusion.weights[name] for name in names), fusion.bias, 0.0)
+    with np.load(io.BytesIO(kept), allow_pickle=False) as arrays:
+        probabilities = arrays["probabilities"]
+    points = list(fusion.operating_points.values())
+    return [names[column] for column in default_order(linear, probabilities, costs, points)]
+
+
 def load_member(path: Path) -> Any:
     """A member of a run, as train.members builds it.
 
@@ -247,6 +265,7 @@ def _manifest(
     files: Mapping[str, bytes],
     members: Sequence[ConvertedMember],
     fusion: Fusion,
+    order: list[str],
     created: str,
     provenance: dict[str, Any],
 ) -> Manifest:
@@ -270,7 +289,7 @@ def _manifest(
         bias=fusion.bias,
         head=HEAD,
         operating_points=fusion.operating_points,
-        evaluation_order=list(MEMBER_NAMES),
+        evaluation_order=order,
         figures=[],
         parity=[],
         provenance=provenance,

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import roofline
-from benchmarks.operations import Layer, Work, count, table
+from benchmarks.operations import count, table
+from convert.work import Layer, Work
 from pneumo_edge.bundle import load_bundle
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +15,11 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from convert.conversion import ConversionOptions, convert
+from convert.order import counted_costs
 from convert.parity import ParityReport
 from convert.session import run_conversion
 from pneumo_edge.bundle import load_bundle
+from pneumo_edge.early_exit import replay
 from pneumo_edge.engines import choose
 from pneumo_edge.ensemble import Ensemble
 from pneumo_edge.errors import BundleError, DatasetError, RecipeError
@@ -150,6 +153,23 @@ def test_the_films_that_the_fusion_was_fitted_on_go_along_by_number(
     known = read_held_out(load_bundle(converted.bundle))
     assert known is not None
     assert known.probabilities.shape == (len(run.split().folds[0]), len(MEMBER_NAMES))
+
+
+def test_the_manifests_order_of_evaluation_is_the_cheapest_on_those_films(converted: Any) -> None:
+    bundle = load_bundle(converted.bundle)
+    manifest, known = bundle.manifest, read_held_out(bundle)
+    assert known is not None
+    fusion = Ensemble(bundle, choose("cpu"), threads=1).fusion
+    names = [member.name for member in manifest.members]
+    files = {name: (converted.bundle / f"{name}.tflite").read_bytes() for name in names}
+    costs = counted_costs(files, (converted.bundle / manifest.head).read_bytes())
+    points = manifest.operating_points.values()
+    shares = {
+        order: sum(replay(fusion, known.probabilities, costs, at, order).share for at in points)
+        for order in itertools.permutations(range(len(names)))
+    }
+    order = tuple(map(names.index, manifest.evaluation_order))
+    assert shares[order] == pytest.approx(min(shares.values()))
 
 
 def test_the_report_tells_how_each_member_fared_on_two_disjoint_sets(converted: Any) -> None:
