@@ -1,9 +1,10 @@
-"""`pneumo-edge bench`: report, compare, process, operations, roofline, fuzz, sandbox, selection."""
+"""`pneumo-edge bench`: report, compare, process, exit, operations, roofline, fuzz, sandbox, selection."""
 
 import typer
 
 from benchmarks import (
     compare,
+    exit_report,
     fuzz,
     infer_process,
     model_selection,
@@ -19,6 +20,7 @@ app.command("compare")(compare.command)
 app.command("process")(infer_process.command)
 app.command("operations")(operations.command)
 app.command("roofline")(roofline.command)
+app.command("exit")(exit_report.command)
 app.command("fuzz")(fuzz.command)
 app.command("sandbox")(sandbox_cost.command)
 app.command("selection")(model_selection.command)
