@@ -200,10 +200,11 @@ def _depths(split: _Split, ensemble: Ensemble, costs: Sequence[float]) -> Iterat
         whole = ["pneumonia" if each > point.threshold else "normal" for each in y]
         order = [names.index(name) for name in point.order]
         play = replay(fusion, probabilities, costs, point.threshold, order, y)
-        least = None
+        least: tuple[int, ...] | None = None
+        share: float | None = None
         if held_out is not None:
             least = search_order(fusion, held_out.probabilities, costs, point.threshold).members
-        best = least and replay(fusion, probabilities, costs, point.threshold, least, y).share
+            share = replay(fusion, probabilities, costs, point.threshold, least, y).share
         ran = [point.ran.count(depth) for depth in range(1, len(names) + 1)]
         if play.ran[1:] != tuple(ran):
             raise ValueError(f"early exit ran {ran} members, its replay {play.ran[1:]}")
@@ -218,6 +219,6 @@ def _depths(split: _Split, ensemble: Ensemble, costs: Sequence[float]) -> Iterat
             members_run=ran,
             share=round(play.share, 4),
             clocked=round(sum(point.ms) / whole_ms, 4),
-            least_share=None if best is None else round(best, 4),
+            least_share=None if share is None else round(share, 4),
             least_order=None if least is None else [names[column] for column in least],
         )

@@ -95,7 +95,7 @@ def command(
     cores = len(available_cores())
     if not 1 <= threads <= cores:
         raise PneumoEdgeError(f"--threads is {threads}", f"ask for 1 to {cores}, the cores here")
-    named: engines.EngineName = engine  # type: ignore[assignment]  # it was just looked up
+    named: engines.EngineName = engine
     errors = Console(stderr=True)
     with errors.status("starting") as status:
         say = status.update if errors.is_terminal else lambda _: None

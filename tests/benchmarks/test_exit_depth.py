@@ -15,9 +15,11 @@ from typer.testing import CliRunner, Result
 
 from benchmarks.cli import app
 from benchmarks.exit_depth import ExitReport, measure
+from benchmarks.exit_report import INTERRUPTED
 from pneumo_edge import choice
 from pneumo_edge.bundle import load_bundle
-from pneumo_edge.ensemble import Decision, Ensemble
+from pneumo_edge.decode import decode_file
+from pneumo_edge.ensemble import Decision, Ensemble, Votes
 from pneumo_edge.errors import PneumoEdgeError
 from pneumo_edge.measure import SAMPLES
 
@@ -28,9 +30,10 @@ FILMS = 3
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two splits of blends of the two samples, and a file that is no film."""
     folder = tmp_path_factory.mktemp("data")
-    ends = [cv2.imread(str(SAMPLES / f"{n}.png"), 0) for n in ("normal", "pneumonia")]
-    shape = min(end.shape for end in ends)
-    normal, pneumonia = (cv2.resize(end, shape[::-1]).astype(float) for end in ends)
+    normal, pneumonia = (
+        decode_file(SAMPLES / f"{name}.png").pixels[:150, :150].astype(float)
+        for name in ("normal", "pneumonia")
+    )
     for split in ("train", "test"):
         (folder / split / "NORMAL").mkdir(parents=True)
         for at, part in enumerate(np.linspace(0, 1, FILMS)):
@@ -99,6 +102,23 @@ def test_ctrl_c_leaves_what_was_scored(data: Path) -> None:
     found = measure(load_bundle(), [data / "train", data / "test"], "cpu", 1, say)
     assert found.interrupted
     assert {(one.split, one.films) for one in found.depths} == {("train", 2)}
+
+
+def test_ctrl_c_prints_it_and_tells_the_shell(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    score = Ensemble.score
+    scored = []
+
+    def stopped(*arguments: Any) -> Votes:
+        scored.append(1)
+        if len(scored) == 3:
+            raise KeyboardInterrupt
+        return score(*arguments)
+
+    monkeypatch.setattr(Ensemble, "score", stopped)
+    done = bench("--data", data)
+    assert done.exit_code == INTERRUPTED
+    assert "Interrupted" in done.stdout
+    assert json.loads(done.stdout.splitlines()[-1])["depths"][0]["films"] == 2
 
 
 @pytest.mark.parametrize(
