@@ -283,6 +283,7 @@ def _manifest(
                 file=f"{member.report.name}.tflite",
                 weight=fusion.weights[member.report.name],
                 scheme=member.scheme,
+                grid=member.grid,
             )
             for member in members
         ],

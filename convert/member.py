@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from convert.equalize import channel_ranges, equalize
 from convert.export import FloatBackbone, export
+from convert.geometry import grid
 from convert.head import Classifier, correct_logit, fold_classifier, logits, rescale
 from convert.network import Batch, read_network, walk
 from convert.quantize import SCHEMES, Scheme, quantize, quantize_plainly
@@ -18,7 +19,7 @@ from convert.reconstruct import input_range, reconstruct
 from convert.representative import RepresentativeSet
 from convert.sensitivity import Contribution, left_in_float, rank_layers
 from pneumo_edge.engines import choose
-from pneumo_edge.manifest import Struct
+from pneumo_edge.manifest import Grid, Struct
 
 EQUALIZING = 32
 """Films on which the channels' ranges are measured before they are made alike."""
@@ -74,6 +75,8 @@ class ConvertedMember:
     scheme: str
     """As the manifest names it."""
     report: MemberReport
+    grid: Grid
+    """Where the positions of its feature map lie."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,7 @@ def convert_member(
     fitted = _exact(backbone, classifier, chosen.pixels)
     check = _exact(backbone, classifier, chosen.check)
     if options.scheme != "int8":
-        return _convert_plainly(backbone, classifier, (fitted, check), options)
+        return _convert_plainly(backbone, classifier, (fitted, check), options, grid(member))
     backbone = equalize(backbone, fitted.inputs[:EQUALIZING])
     classifier = rescale(classifier, backbone.gains)
     network = read_network(backbone.tflite)
@@ -133,7 +136,7 @@ def convert_member(
         ranking = ranking or rank_layers(backbone, classifier, fitted.inputs[:RANKING])
     told = SCHEMES["int8"] + (f", {len(floats)} layers in float32" if floats else "")
     report = _report(backbone.name, told, errors, trials, ranking)
-    return ConvertedMember(tflite, corrected, told, report)
+    return ConvertedMember(tflite, corrected, told, report, grid(member))
 
 
 def _convert_plainly(
@@ -141,6 +144,7 @@ def _convert_plainly(
     classifier: Classifier,
     sets: tuple[_Films, _Films],
     options: MemberOptions,
+    places: Grid,
 ) -> ConvertedMember:
     """By a scheme that has nothing to fit but, for int16, its ranges."""
     network = read_network(backbone.tflite)
@@ -152,7 +156,7 @@ def _convert_plainly(
     corrected, errors = _errors(tflite, classifier, sets, options.threads)
     told = SCHEMES[options.scheme]
     report = _report(backbone.name, told, errors, [_trial([], errors[1], len(tflite))], [])
-    return ConvertedMember(tflite, corrected, told, report)
+    return ConvertedMember(tflite, corrected, told, report, places)
 
 
 def _exact(backbone: FloatBackbone, classifier: Classifier, pixels: NDArray[np.uint8]) -> _Films:

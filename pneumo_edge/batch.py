@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -17,6 +17,7 @@ from pneumo_edge.decode import decode
 from pneumo_edge.screening import Decoder, Screener
 from pneumo_edge.types import DicomKind, Finding, Refusal
 
+Step = Callable[[Finding | Refusal], Finding | Refusal]
 Form = Literal["text", "json", "jsonl", "csv"]
 
 
@@ -55,6 +56,15 @@ class Request:
 
     dicom_kind: DicomKind = "report"
 
+    overlay: Path | None = None
+    """A folder that gets each film with its heat map."""
+
+    overlay_opacity: float | None = None
+    """0 to 1; None for the default."""
+
+    overlay_signed: bool = True
+    """Show what speaks for normal, too."""
+
 
 def run(request: Request) -> bool:
     """Screen every image, put out each outcome as it comes and keep none.
@@ -83,7 +93,7 @@ def _run(request: Request, decoder: Decoder) -> bool:
     bundle = request.bundle.result()
     bundle.threshold(request.operating_point)  # refused before the models are loaded
     arguments = list(request.images)
-    keep = _results(request, decoder)
+    steps = _steps(request, decoder)
     screener, lanes = _screener(request, bundle, arguments, decoder)
     clean = True
     with (
@@ -91,22 +101,30 @@ def _run(request: Request, decoder: Decoder) -> bool:
         writers.together(_writers(request, bundle)) as write,
         closing(_outcomes(arguments, screener, lanes)) as outcomes,
     ):
-        for outcome in map(keep, outcomes):
+        for found in outcomes:
+            outcome = reduce(lambda passed, step: step(passed), steps, found)
             clean = clean and not isinstance(outcome, Refusal)
             write(outcome)
             advance()
     return clean
 
 
-def _results(
-    request: Request, decoder: Decoder
-) -> Callable[[Finding | Refusal], Finding | Refusal]:
-    """Writes results into the films' studies, where that is asked for."""
-    if request.dicom_out is None:
-        return lambda outcome: outcome
-    from pneumo_edge.dicom.results import Results
+def _steps(request: Request, decoder: Decoder) -> list[Step]:
+    """What is done with each outcome before it is put out; what is not asked for is not imported."""
+    steps: list[Step] = []
+    look = None
+    if request.overlay is not None:
+        from pneumo_edge.overlay import OPACITY, Look
+        from pneumo_edge.overlays import Overlays
 
-    return Results(request.dicom_out, request.dicom_kind, decoder).keep
+        opacity = OPACITY if request.overlay_opacity is None else request.overlay_opacity
+        look = Look(opacity, request.overlay_signed)
+        steps.append(Overlays(request.overlay, request.images, look).keep)
+    if request.dicom_out is not None:
+        from pneumo_edge.dicom.results import Results
+
+        steps.append(Results(request.dicom_out, request.dicom_kind, decoder, look).keep)
+    return steps
 
 
 def _screener(
@@ -120,8 +138,10 @@ def _screener(
     chosen = plan.make(
         bundle, request.engine, request.threads, films, point if request.early_exit else None
     )
-    ensemble = plan.open_ensemble(chosen, bundle)
-    return Screener(ensemble, point, request.early_exit, chosen.order, decoder), chosen.lanes
+    explains = request.overlay is not None
+    ensemble = plan.open_ensemble(chosen, bundle, explains)
+    order = chosen.order
+    return Screener(ensemble, point, request.early_exit, order, decoder, explains), chosen.lanes
 
 
 def _outcomes(

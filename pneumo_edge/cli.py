@@ -198,6 +198,18 @@ def infer(
     dicom_kind: Annotated[
         DicomChoice, typer.Option(help="As a structured report, a picture, or both.")
     ] = DicomChoice.report,
+    overlay: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write each film with its heat map here, as PNG."),
+    ] = None,
+    overlay_opacity: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, metavar="SHARE", help="Of a full colour.  [default: 0.6]"),
+    ] = None,
+    overlay_positive: Annotated[
+        bool,
+        typer.Option("--overlay-positive", help="Leave out what speaks for normal."),
+    ] = False,
     engine: EngineOption = EngineChoice.auto,
     cores: ThreadsOption = None,
     bundle: BundleOption = None,
@@ -205,6 +217,8 @@ def infer(
     """Screen images. Exit code 1 if any of them could not be read."""
     if json + jsonl + (csv == "-") > 1:
         raise typer.BadParameter("--json, --jsonl and --csv - all want standard output; choose one")
+    if overlay is None and (overlay_opacity is not None or overlay_positive):
+        raise typer.BadParameter("--overlay-opacity and --overlay-positive need --overlay DIR")
     from pneumo_edge import bundle as bundles
 
     # The hashes are checked on another core while numpy, OpenCV and the engine are imported.
@@ -224,6 +238,9 @@ def infer(
         sandbox=sandbox,
         dicom_out=dicom_out,
         dicom_kind=dicom_kind.value,
+        overlay=overlay,
+        overlay_opacity=overlay_opacity,
+        overlay_signed=not overlay_positive,
     )
     if not batch.run(request):
         raise typer.Exit(1)

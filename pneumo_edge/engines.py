@@ -38,6 +38,12 @@ class Head(Protocol):
     def fuse(self, probabilities: NDArray[np.float32]) -> float:
         """Y, from (1, members) probabilities in the manifest's order."""
 
+    def explains(self, member: str) -> bool:
+        """Whether `explain` can be asked of that member: a head of an older bundle may lack it."""
+
+    def explain(self, member: str, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What each position adds to the logit, (rows, cols): HiResCAM, as `convert` built it in."""
+
 
 class Engine(Protocol):
     """Loads models, from a path or from bytes."""

@@ -59,7 +59,14 @@ class Decision:
 class Ensemble:
     """A bundle's members on one engine. Several threads may score at a time; each member serves one."""
 
-    def __init__(self, bundle: Bundle, engine: Engine, threads: int, side_by_side: int = 1) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        engine: Engine,
+        threads: int,
+        side_by_side: int = 1,
+        explains: bool = False,
+    ) -> None:
         """Load the head and check it; the members follow when the first tensor comes.
 
         Args:
@@ -67,9 +74,10 @@ class Ensemble:
             engine: What to run it on.
             threads: For each member that runs, 1 to the cores here.
             side_by_side: Members that run at a time; the answers are the same for any number.
+            explains: Give each member's score its map, too.
 
         Raises:
-            BundleError: the head cannot be loaded, or fuses by other weights than the manifest's.
+            BundleError: the head cannot be loaded, fuses by other weights than the manifest's, or has no maps.
             EngineError: there are not as many cores as `threads`, or it is below 1.
         """
         self.bundle = bundle
@@ -85,6 +93,9 @@ class Ensemble:
         self._loading = threading.Lock()
         self._busy = {name: threading.Lock() for name in self._files}
         self._check_fusion()
+        self._explains = explains
+        if explains:
+            self._check_maps()
 
     def load(self) -> None:
         """Load every member now, so that the first tensor is scored as fast as the next.
@@ -201,9 +212,15 @@ class Ensemble:
             with self._head_lock:
                 logit, probability = self._head.classify(name, features)
             ms = (time.perf_counter() - start) * 1e3
+            added = None
+            if self._explains:
+                with self._head_lock:
+                    added = self._head.explain(name, features)
         self._check_finite(name, logit, probability)
+        if added is not None:
+            self._check_finite(f"the map of {name}", float(np.abs(added).max()))
         # A vector unit's sigmoid may be off by its last digit, and early exit relies on [0, 1].
-        return MemberScore(name, min(max(probability, 0.0), 1.0), logit, ms)
+        return MemberScore(name, min(max(probability, 0.0), 1.0), logit, ms, added)
 
     def _loaded(self, name: str) -> Backbone:
         """A member, loaded now if nothing asked for it before."""
@@ -230,6 +247,14 @@ class Ensemble:
             raise BundleError(
                 f"bundle {self.bundle.id}: {part} answers {values[0]}",
                 "its weights are broken; pack it again with pneumo-edge convert",
+            )
+
+    def _check_maps(self) -> None:
+        lacking = [name for name in self._files if not self._head.explains(name)]
+        if lacking:
+            raise BundleError(
+                f"bundle {self.bundle.id} is older than heat maps: its head has no explain_{lacking[0]}",
+                "pack it again with pneumo-edge convert, or leave out --overlay",
             )
 
     def _check_fusion(self) -> None:

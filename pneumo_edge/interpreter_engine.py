@@ -141,6 +141,13 @@ class _Head:
     def fuse(self, probabilities: NDArray[np.float32]) -> float:
         return float(self._run("fuse", probabilities=probabilities)["y"].item())
 
+    def explains(self, member: str) -> bool:
+        return f"explain_{member}" in self._known
+
+    def explain(self, member: str, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        found: NDArray[np.float32] = self._run(f"explain_{member}", features=features)["map"][0]
+        return found
+
     def _run(self, signature: str, **tensors: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
         if signature not in self._known:
             raise BundleError(f"{self._label} has no signature {signature}", REPACK)

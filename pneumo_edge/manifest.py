@@ -36,7 +36,16 @@ class InputContract(Struct, frozen=True):
     """uint8 at the runtime's door; a backbone's own int8 input is that value minus 128."""
 
 
-class Member(Struct, frozen=True):
+class Grid(Struct, frozen=True):
+    """Where the positions of a feature map lie on the members' input, alike in both directions."""
+
+    first: float
+    """The middle of what the first position sees, in pixels from the input's edge."""
+    step: Annotated[float, msgspec.Meta(gt=0)]
+    """From one position to the next, in pixels."""
+
+
+class Member(Struct, frozen=True, omit_defaults=True):
     """One backbone and its place in the fusion."""
 
     name: str
@@ -45,6 +54,9 @@ class Member(Struct, frozen=True):
     """a_i of y = a1 x1 + a2 x2 + a3 x3 + a4 x4 + b."""
     scheme: str
     """How it was quantized, for instance static-int8."""
+    # Left out where it is absent, so that an older bundle keeps its id.
+    grid: Grid | None = None
+    """For heat maps; None in a bundle that was packed before there were any."""
 
 
 class Measure(Struct, frozen=True):

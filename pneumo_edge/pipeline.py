@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from pneumo_edge.errors import BadRadiographError
-from pneumo_edge.screening import Prepared, Screener, ready
+from pneumo_edge.screening import Prepared, Screener
 from pneumo_edge.sources import STDIN, Source
 from pneumo_edge.types import Finding, Refusal
 
@@ -48,7 +48,7 @@ def outcomes(
                     yield begun.popleft().result()
                 yield screener.outcome(source)
                 continue
-            film = decoders.submit(ready, source, screener.decoder)
+            film = decoders.submit(screener.ready, source)
             begun.append(scorers.submit(_score, screener, source, film))
             if len(begun) > _AHEAD * lanes:
                 yield begun.popleft().result()

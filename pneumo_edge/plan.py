@@ -89,11 +89,16 @@ def _measured(bundle: Bundle) -> choice.Choice | None:
     return found
 
 
-def open_ensemble(plan: Plan, bundle: Bundle) -> Decider:
+def open_ensemble(plan: Plan, bundle: Bundle, explains: bool = False) -> Decider:
     """Open what was planned; the members are loaded with the first film.
 
+    Args:
+        plan: As `make` made it.
+        bundle: What to run.
+        explains: Give each member's map, too.
+
     Raises:
-        BundleError: the head cannot be loaded, or contradicts the manifest.
+        BundleError: the head cannot be loaded, contradicts the manifest, or has no maps.
         EngineError: the engine cannot be imported, and the user named it.
         MissingExtraError: it is not installed.
     """
@@ -104,7 +109,7 @@ def open_ensemble(plan: Plan, bundle: Bundle) -> Decider:
             raise
         engine = engines.choose(plan.fallback)
         _fell(err, engine.name)
-    first = Ensemble(bundle, engine, plan.threads, plan.side_by_side)
+    first = Ensemble(bundle, engine, plan.threads, plan.side_by_side, explains)
     falls = plan.fallback if engine.name != plan.fallback else None
     if engine.name == "gpu":
         # Drivers print while they load, so nothing else may be under way.
@@ -114,13 +119,17 @@ def open_ensemble(plan: Plan, bundle: Bundle) -> Decider:
             if falls is None:
                 raise
             _fell(err, falls)
-            return _second(plan, bundle, falls)()
-    return first if falls is None else Fallback(first, _second(plan, bundle, falls), _fell)
+            return _second(plan, bundle, falls, explains)()
+    return (
+        first if falls is None else Fallback(first, _second(plan, bundle, falls, explains), _fell)
+    )
 
 
-def _second(plan: Plan, bundle: Bundle, name: engines.EngineName) -> Callable[[], Ensemble]:
+def _second(
+    plan: Plan, bundle: Bundle, name: engines.EngineName, explains: bool
+) -> Callable[[], Ensemble]:
     cores = max(1, threads.available() // plan.lanes)
-    return lambda: Ensemble(bundle, engines.choose(name), cores)
+    return lambda: Ensemble(bundle, engines.choose(name), cores, explains=explains)
 
 
 def _fell(err: EngineError | PneumoEdgeError, name: str) -> None:

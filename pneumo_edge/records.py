@@ -51,6 +51,7 @@ class Record(msgspec.Struct, frozen=True):
     ms: TimesRecord | None = None
     engine: str | None = None
     bundle: str | None = None
+    overlay: str | None = None
     error: ErrorRecord | None = None
 
 
@@ -74,6 +75,7 @@ def record(outcome: Finding | Refusal) -> Record:
         ms=TimesRecord(*(round(lap, 3) for lap in (ms.decode, ms.prepare, ms.infer, ms.total))),
         engine=outcome.engine,
         bundle=outcome.bundle,
+        overlay=None if outcome.overlay is None else encodable(outcome.overlay),
     )
 
 

@@ -7,11 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pneumo_edge.bundle import Bundle
 from pneumo_edge.decode import decode
 from pneumo_edge.engines import Engine
 from pneumo_edge.ensemble import Decision
 from pneumo_edge.errors import BadRadiographError
+from pneumo_edge.heatmap import Explanation, display, fuse
 from pneumo_edge.prepare import prepare
 from pneumo_edge.sources import Source
 from pneumo_edge.types import Finding, InputTensor, Radiograph, Refusal, Timings
@@ -45,14 +49,17 @@ class Prepared:
     decode_ms: float
     """To read and decode it."""
     prepare_ms: float
+    film: NDArray[np.uint8] | None = None
+    """(rows, cols) at 8 bits, to draw a heat map on; None unless asked for."""
 
 
-def ready(source: Source, decoder: Decoder = decode) -> Prepared:
+def ready(source: Source, decoder: Decoder = decode, keep: bool = False) -> Prepared:
     """Read, decode and prepare.
 
     Args:
         source: What to read.
         decoder: Another one, as a sandbox's; it is called by several threads.
+        keep: The film, too.
 
     Raises:
         BadRadiographError: the source cannot be read as a radiograph.
@@ -62,7 +69,8 @@ def ready(source: Source, decoder: Decoder = decode) -> Prepared:
     decoded = time.perf_counter()
     tensor = prepare(film)
     end = time.perf_counter()
-    return Prepared(source.name, tensor, (decoded - start) * 1e3, (end - decoded) * 1e3)
+    kept = display(film) if keep else None
+    return Prepared(source.name, tensor, (decoded - start) * 1e3, (end - decoded) * 1e3, kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +84,8 @@ class Screener:
     order: tuple[str, ...] | None = None
     """In which early exit runs the members; None for the manifest's order."""
     decoder: Decoder = decode
+    explains: bool = False
+    """Give each finding its explanation; the ensemble has to give maps."""
 
     def screen(self, source: Source) -> Finding:
         """Read, decode, prepare, score and compare with the threshold.
@@ -85,7 +95,15 @@ class Screener:
             BundleError: the bundle's models answer nonsense, or lack the operating point.
             EngineError: the engine failed.
         """
-        return self.finish(ready(source, self.decoder))
+        return self.finish(self.ready(source))
+
+    def ready(self, source: Source) -> Prepared:
+        """As `ready`, with what an explanation needs.
+
+        Raises:
+            BadRadiographError: the source cannot be read as a radiograph.
+        """
+        return ready(source, self.decoder, self.explains)
 
     def finish(self, film: Prepared) -> Finding:
         """Score and compare with the threshold.
@@ -114,7 +132,13 @@ class Screener:
             engine=decision.engine,
             bundle=self.ensemble.bundle.id,
             interval=decision.interval,
+            explanation=self._explanation(film, decision),
         )
+
+    def _explanation(self, film: Prepared, decision: Decision) -> Explanation | None:
+        if film.film is None:
+            return None
+        return Explanation(film.film, fuse(decision.members, self.ensemble.bundle.manifest))
 
     def outcome(self, source: Source) -> Finding | Refusal:
         """As `screen`, with a bad radiograph as a value, so that a batch goes on."""

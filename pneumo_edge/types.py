@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pneumo_edge import manifest
 from pneumo_edge.errors import BadRadiographError
+
+if TYPE_CHECKING:
+    from pneumo_edge.heatmap import Explanation
 
 Label = Literal["normal", "pneumonia"]
 DicomKind = Literal["report", "picture", "both"]
@@ -74,6 +77,9 @@ class MemberScore:
     ms: float
     """Wall time of backbone and classifier, milliseconds."""
 
+    map: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
+    """(rows, cols) of the feature map: what each position adds to the logit, HiResCAM. None unless asked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Timings:
@@ -130,6 +136,12 @@ class Finding:
 
     interval: Interval | None = None
     """After an early exit: where y would lie, all of it on the label's side of the threshold."""
+
+    explanation: Explanation | None = field(default=None, compare=False, repr=False)
+    """The film with its heat map. None unless asked for."""
+
+    overlay: str | None = None
+    """The picture of it that was written."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,9 @@ class CsvWriter:
         head = ["file", "label", "y", "y_low", "y_high", "threshold", "operating_point"]
         votes = [f"{name}_{field}" for name in members for field in ("probability", "ms")]
         times = ["decode_ms", "prepare_ms", "infer_ms", "total_ms"]
-        self._put([*head, *votes, *times, "engine", "bundle", "error_what", "error_remedy"])
+        self._put(
+            [*head, *votes, *times, "engine", "bundle", "overlay", "error_what", "error_remedy"]
+        )
 
     def write(self, outcome: Outcome) -> None:
         out = record(outcome)
@@ -117,7 +119,7 @@ class CsvWriter:
         ms = out.ms
         times = [ms.decode, ms.prepare, ms.infer, ms.total] if ms else [None] * 4
         error = [out.error.what, out.error.remedy] if out.error else [None] * 2
-        self._put([*head, *votes, *times, out.engine, out.bundle, *error])
+        self._put([*head, *votes, *times, out.engine, out.bundle, out.overlay, *error])
 
     def close(self) -> None:
         if self._owned:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,6 +14,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import SecondaryCaptureImageStorage
 
 from pneumo_edge.dicom.study import NOTICE, code, reference, result
+from pneumo_edge.heatmap import Explanation
+from pneumo_edge.overlay import Look, Picture, draw
 from pneumo_edge.types import Finding, Radiograph
 
 LONG_SIDE = 1024
@@ -68,15 +72,28 @@ def annotated(film: Radiograph, finding: Finding) -> NDArray[np.uint8]:
     Returns:
         (rows, cols) of 8 bits; nothing of the film is covered.
     """
-    rows, cols = film.pixels.shape
-    scale = LONG_SIDE / max(rows, cols)
-    size = (max(round(cols * scale), 1), max(round(rows * scale), 1))
-    small = cv2.resize(
-        film.pixels, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    )
+    small = _resized(film.pixels)
     top = 2**film.bits_stored - 1
     grey = np.rint(small.astype(np.float32) * (255 / top)).astype(np.uint8)
     return np.vstack([_banner(finding, grey.shape[1]), grey])
+
+
+def explained(explanation: Explanation, finding: Finding, look: Look) -> Picture:
+    """The film at no more than LONG_SIDE with its heat map, between verdict and legend.
+
+    Returns:
+        (rows, cols, 3), RGB.
+    """
+    small = dataclasses.replace(explanation, film=_resized(explanation.film))
+    return draw(small, finding, look)
+
+
+def _resized(pixels: NDArray[Any]) -> NDArray[Any]:
+    rows, cols = pixels.shape
+    scale = LONG_SIDE / max(rows, cols)
+    size = (max(round(cols * scale), 1), max(round(rows * scale), 1))
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(pixels, size, interpolation=how))
 
 
 def _banner(finding: Finding, width: int) -> NDArray[np.uint8]:

@@ -11,9 +11,10 @@ from pydicom.dataset import Dataset
 
 from pneumo_edge.decode import read_bytes
 from pneumo_edge.dicom import file, is_dicom, study
-from pneumo_edge.dicom.capture import annotated, capture
+from pneumo_edge.dicom.capture import annotated, capture, explained
 from pneumo_edge.dicom.report import report
 from pneumo_edge.errors import BadRadiographError, PneumoEdgeError
+from pneumo_edge.overlay import Look
 from pneumo_edge.screening import Decoder
 from pneumo_edge.types import DicomKind, Finding, Refusal
 
@@ -24,13 +25,22 @@ class Results:
     The files hold who the patient is, as everything in a study does; their names do not.
     """
 
-    def __init__(self, folder: Path, kind: DicomKind, decoder: Decoder) -> None:
+    def __init__(
+        self, folder: Path, kind: DicomKind, decoder: Decoder, look: Look | None = None
+    ) -> None:
         """Make the folder.
+
+        Args:
+            folder: Is made, with its parents.
+            kind: What goes into it.
+            decoder: Reads the film again, where a picture without a heat map is asked for.
+            look: Of a heat map, which a finding with an explanation gets on its picture.
 
         Raises:
             PneumoEdgeError: it cannot be made.
         """
         self._folder, self._kind, self._decoder = folder, kind, decoder
+        self._look = look or Look()
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as err:
@@ -64,8 +74,12 @@ class Results:
         if self._kind in {"report", "both"}:
             self._save(finding, "SR", lambda: report(image, finding, _now))
         if self._kind in {"picture", "both"}:
-            picture = annotated(self._decoder(data, finding.file), finding)
-            words = "film with the ensemble's verdict above it"
+            if finding.explanation is None:
+                picture = annotated(self._decoder(data, finding.file), finding)
+                words = "film with the ensemble's verdict above it"
+            else:
+                picture = explained(finding.explanation, finding, self._look)
+                words = "film with the ensemble's heat map on it and its verdict above it"
             self._save(finding, "SC", lambda: capture(image, picture, words, _now))
 
     def _save(self, finding: Finding, prefix: str, make: Callable[[], Dataset]) -> None:

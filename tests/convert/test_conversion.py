@@ -24,7 +24,7 @@ from pneumo_edge.engines import choose
 from pneumo_edge.ensemble import Ensemble
 from pneumo_edge.errors import BundleError, DatasetError, RecipeError
 from pneumo_edge.held_out import read_held_out
-from pneumo_edge.manifest import MEMBER_NAMES
+from pneumo_edge.manifest import MEMBER_NAMES, Grid
 from pneumo_edge.types import InputTensor
 from train.dataset import list_films, load
 from train.recipe import ParityBudget
@@ -187,6 +187,12 @@ def test_the_device_shows_the_maps_that_the_head_was_built_with(converted: Any) 
     assert signatures == {"fuse"} | {
         f"{what}_{name}" for what in ("classify", "explain") for name in MEMBER_NAMES
     }
+
+
+def test_the_manifest_says_where_the_positions_of_a_map_lie(converted: Any) -> None:
+    for member in load_bundle(converted.bundle).manifest.members:
+        # As indices: 2 - 1 in steps of 4; + 4 in steps of 8; + 8 / 2 in steps of 16; see conftest.
+        assert member.grid == Grid(first=9.5, step=16.0)
 
 
 def test_parity_over_budget_writes_no_bundle_but_the_report(

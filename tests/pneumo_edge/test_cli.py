@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import io
 import json
 import os
@@ -76,6 +77,61 @@ def test_early_exit_gives_an_interval_and_the_same_label(
     else:
         assert found["interval"]["low"] <= whole["y"] <= found["interval"]["high"]
         assert len(found["members"]) < len(whole["members"])
+
+
+def test_overlays_of_a_folder_are_named_in_the_output(
+    cli: Cli, folder: Path, schema: jsonschema.Draft202012Validator, tmp_path: Path
+) -> None:
+    out = tmp_path / "new" / "overlays"
+    plain = json.loads(cli("infer", folder, "--json").out)
+    ran = cli("infer", folder, "--json", "--overlay", out, "--overlay-opacity", "0.4")
+    found = json.loads(ran.out)
+    check_folder(found, schema)
+    assert ran.code == 1
+    assert [one["y"] for one in found] == [one["y"] for one in plain]
+    assert [one["overlay"] for one in plain] == [None] * 5
+    named = [one["overlay"] for one in found if one["error"] is None]
+    assert sorted(map(str, out.iterdir())) == sorted(named)
+    assert len(named) == 2
+    for file in named:
+        picture = cv2.imread(file, cv2.IMREAD_UNCHANGED)
+        assert picture is not None
+        assert picture.shape[1:] == (480, 3), "twice the film's 240 columns"
+
+
+def test_an_overlay_is_drawn_by_every_engine_and_after_an_early_exit(
+    cli: Cli, film: Path, tmp_path: Path
+) -> None:
+    for number, options in enumerate((["--engine", "openvino"], ["--early-exit"], ["--sandbox"])):
+        if "openvino" in options and importlib.util.find_spec("openvino") is None:
+            continue
+        out = tmp_path / str(number)
+        ran = cli("infer", film, "--json", "--overlay", out, *options)
+        assert ran.code == 0, ran.err
+        (overlay,) = out.iterdir()
+        assert json.loads(ran.out)["overlay"] == str(overlay)
+
+
+def test_overlays_that_cannot_be_written_are_one_line(cli: Cli, film: Path, folder: Path) -> None:
+    for out, says in ((film / "below", "cannot write to"), (folder / "out", "taken for films")):
+        ran = cli("infer", folder, "--overlay", out)
+        assert (ran.code, ran.out) == (1, "")
+        assert len(ran.err.splitlines()) == 1
+        assert says in ran.err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--overlay-opacity", "0.5"],
+        ["--overlay-positive"],
+        ["--overlay", "x", "--overlay-opacity", "2"],
+    ],
+)
+def test_options_of_overlays_without_sense_are_usage_errors(
+    cli: Cli, film: Path, options: list[str]
+) -> None:
+    assert cli("infer", film, *options).code == 2
 
 
 def test_threads_do_not_change_the_answer(cli: Cli, film: Path) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pydicom
 import pytest
@@ -21,6 +22,8 @@ from pneumo_edge.dicom.capture import annotated, capture
 from pneumo_edge.dicom.report import report
 from pneumo_edge.dicom.results import Results
 from pneumo_edge.errors import BadRadiographError, PneumoEdgeError
+from pneumo_edge.heatmap import MAP_SIDE, Explanation, HeatMap
+from pneumo_edge.overlay import Look, draw
 from pneumo_edge.types import Finding, Interval, MemberScore, Radiograph, Refusal, Timings
 
 Build = Callable[..., bytes]
@@ -172,6 +175,26 @@ def test_a_colour_picture_is_kept_as_it_is(path: Path) -> None:
     np.testing.assert_array_equal(data.pixel_array, picture)
 
 
+def test_an_explained_finding_gets_its_heat_map_on_its_picture(
+    path: Path, grey: NDArray[np.uint8], debian: Callable[..., Any]
+) -> None:
+    at = np.linspace(-1, 1, MAP_SIDE, dtype=np.float32)
+    heat = HeatMap(np.outer(at, at) * 0.001, 0.0, 0.5, ("vgg16",))
+    found = finding(path, explanation=Explanation(grey, heat))
+    look = Look(opacity=0.9)
+    Results(path.parent / "out", "picture", decode, look).keep(found)
+    (file,) = (path.parent / "out").iterdir()
+    data = pydicom.dcmread(file)
+    assert (data.PhotometricInterpretation, data.SOPClassUID) == (
+        "RGB",
+        SecondaryCaptureImageStorage,
+    )
+    assert "heat map" in data.DerivationDescription
+    larger: Any = cv2.resize(grey, (1024, 768), interpolation=cv2.INTER_LINEAR)
+    np.testing.assert_array_equal(data.pixel_array, draw(Explanation(larger, heat), found, look))
+    assert "Error" not in debian("dciodvfy", "-new", file).stderr
+
+
 def test_no_file_name_tells_who_the_patient_is(path: Path) -> None:
     for file in written(path, "both", finding(path)):
         assert not {"Geheim", "4711", "1.2.3"} & set(file.stem.split("-"))
@@ -210,3 +233,19 @@ def test_the_command_line_writes_them(
         found["y"], abs=1e-5
     )
     assert "eheim" not in ran.out + ran.err
+    assert next(out.glob("SC-*")).stat().st_size < 2e6, "grey, for no heat map was asked for"
+
+
+def test_the_command_line_puts_the_heat_map_into_the_study_too(
+    cli: Callable[..., Any], path: Path, shipped_bundle: Path
+) -> None:
+    out, overlays = path.parent / "results", path.parent / "overlays"
+    asked = ("--dicom-out", out, "--dicom-kind", "picture", "--overlay", overlays)
+    ran = cli("infer", "--json", *asked, path)
+    assert ran.code == 0, ran.err
+    (overlay,) = overlays.iterdir()
+    assert json.loads(ran.out)["overlay"] == str(overlay)
+    assert overlay.name.startswith("film-")
+    assert pydicom.dcmread(next(out.glob("SC-*"))).SamplesPerPixel == 3
+    assert not {"eheim", "4711"} & {overlay.name, ran.out, ran.err}
+    assert b"eheim" not in overlay.read_bytes()

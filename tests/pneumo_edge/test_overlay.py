@@ -1,0 +1,148 @@
+"""The picture of a heat map: colours that mean the same on every film, words that can be read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pneumo_edge.heatmap import MAP_SIDE, Explanation, HeatMap
+from pneumo_edge.overlay import LIMIT, MIN_WIDTH, NORMAL, PNEUMONIA, Look, draw, tint
+from pneumo_edge.types import Finding, Interval, MemberScore, Timings
+
+FULL = LIMIT / (MAP_SIDE * MAP_SIDE / 10)
+"""Of a cell whose colour is just full."""
+
+
+def explanation(values: NDArray[Any], film: NDArray[np.uint8]) -> Explanation:
+    heat = HeatMap(values.astype(np.float32), 0.03, 0.5, ("vgg16", "resnet50"))
+    return Explanation(film, heat)
+
+
+def finding(shown: Explanation, **changes: Any) -> Finding:
+    given: dict[str, Any] = {
+        "file": "Geheim^Gertrud.png", "label": "pneumonia", "y": 0.87, "threshold": 0.5,
+        "operating_point": "paper", "members": (MemberScore("vgg16", 0.9, 2.2, 1.0),),
+        "ms": Timings(1, 1, 1, 3), "engine": "cpu", "bundle": "6217d46d09e1", "explanation": shown,
+    }  # fmt: skip
+    return Finding(**(given | changes))
+
+
+def flat(value: float) -> NDArray[np.float32]:
+    return np.full((MAP_SIDE, MAP_SIDE), value, np.float32)
+
+
+def lab(rgb: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """CIELAB by the definition, CIE 15 and IEC 61966-2-1; rgb (..., 3)."""
+    c = rgb.astype(np.float64) / 255
+    linear = np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+    matrix = np.array(
+        [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    )
+    ratio = linear @ matrix.T / matrix.sum(1)
+    f = np.where(ratio > (6 / 29) ** 3, np.cbrt(ratio), ratio * (29 / 6) ** 2 / 3 + 4 / 29)
+    x, y, z = f[..., 0], f[..., 1], f[..., 2]
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], -1)
+
+
+@pytest.mark.parametrize("opacity", [0.0, 0.6, 1.0])
+def test_a_film_is_untouched_where_the_map_is_zero(opacity: float, grey: NDArray[np.uint8]) -> None:
+    picture = tint(explanation(flat(0), grey), Look(opacity))
+    np.testing.assert_array_equal(picture, np.repeat(grey[..., None], 3, 2))
+
+
+@pytest.mark.parametrize(("sign", "colour"), [(1, PNEUMONIA), (-1, NORMAL)])
+def test_what_is_beyond_the_scale_has_the_full_colour(
+    sign: int, colour: tuple[int, int, int], grey: NDArray[np.uint8]
+) -> None:
+    picture = tint(explanation(flat(sign * FULL * 7), grey), Look(opacity=1.0))
+    np.testing.assert_allclose(picture, np.broadcast_to(colour, picture.shape), atol=1)
+
+
+@pytest.mark.parametrize("level", [60, 128, 200])
+def test_equal_steps_of_the_map_are_equal_steps_of_colour(level: int) -> None:
+    film = np.full((20, 20), level, np.uint8)
+    for sign in (-1, 1):
+        colours = np.array(
+            [tint(explanation(flat(sign * FULL * k / 8), film), Look(0.8))[0, 0] for k in range(9)]
+        )
+        steps = np.linalg.norm(np.diff(lab(colours), axis=0), axis=1)
+        # 8 bits for each of R, G and B are worth about one unit of CIELAB.
+        np.testing.assert_allclose(steps, steps.mean(), atol=1.2)
+        assert steps.mean() > 4
+
+
+def test_what_speaks_for_normal_can_be_left_out(grey: NDArray[np.uint8]) -> None:
+    shown = explanation(flat(-FULL), grey)
+    np.testing.assert_array_equal(tint(shown, Look(signed=False))[..., 0], grey)
+    assert (tint(shown)[..., 2].astype(int) > tint(shown)[..., 0]).mean() > 0.95, "blue"
+
+
+def test_the_map_lies_on_the_film_as_the_film_was_squashed() -> None:
+    values = flat(0)
+    values[:6, 24:] = FULL  # the upper fifth, on the right
+    picture = tint(explanation(values, np.full((200, 500), 128, np.uint8)), Look(1.0))
+    coloured = (picture != 128).any(-1)
+    assert coloured[:35, 405:].all()
+    assert not coloured[50:].any()
+    assert not coloured[:, :380].any()
+
+
+@pytest.mark.parametrize("shape", [(75, 80), (300, 75), (180, 240), (480, 480), (900, 2100)])
+@pytest.mark.parametrize("signed", [True, False])
+def test_the_film_is_whole_and_no_word_runs_out_of_the_picture(
+    shape: tuple[int, int], signed: bool
+) -> None:
+    shown = explanation(flat(0), np.full(shape, 77, np.uint8))
+    picture = draw(shown, finding(shown), Look(signed=signed))
+    factor = -(-MIN_WIDTH // shape[1])
+    assert picture.dtype == np.uint8
+    assert picture.shape[1:] == (shape[1] * factor, 3)
+    own = (picture == 77).all((1, 2))
+    assert own.sum() == shape[0] * factor
+    first = int(own.argmax())
+    words = np.concatenate([picture[:first], picture[first + shape[0] * factor :]])
+    assert words[:, :4].max() == 0
+    assert words[:, -4:].max() == 0
+    assert words.max() == 255
+    assert words.any((1, 2)).mean() > 0.4
+
+
+def test_a_picture_tells_the_verdict_but_not_whose_it_is(grey: NDArray[np.uint8]) -> None:
+    shown = explanation(flat(0), grey)
+    one = draw(shown, finding(shown))
+    np.testing.assert_array_equal(one, draw(shown, finding(shown, file="other.png")))
+    for change in ({"label": "normal"}, {"y": 0.2}, {"threshold": 0.4}, {"bundle": "0" * 12}):
+        other = draw(shown, finding(shown, **change))
+        assert (one[:60] != other[:60]).any(), change
+
+
+def test_an_early_exit_says_which_members_it_shows(grey: NDArray[np.uint8]) -> None:
+    shown = explanation(flat(0), grey)
+    whole = draw(shown, finding(shown))
+    early = draw(shown, finding(shown, y=None, interval=Interval(0.6, 0.9)))
+    assert early.shape[0] > whole.shape[0]
+
+
+def test_the_golden_overlay() -> None:
+    """A film and a map of formulas; the values were read off once, when the picture had been looked at."""
+    film = (np.add.outer(np.arange(480), np.arange(480)) // 4).astype(np.uint8)
+    at = np.linspace(-1, 1, MAP_SIDE)
+    shown = explanation(FULL * np.outer(np.cos(3 * at), np.sin(3 * at)), film)
+    picture = tint(shown)
+    found = [picture[r, c].tolist() for r, c in GOLDEN]
+    # OpenCV's CIELAB differs by a step between processors with and without its vector code.
+    np.testing.assert_allclose(found, list(GOLDEN.values()), atol=2)
+
+
+GOLDEN: dict[tuple[int, int], list[int]] = {
+    (240, 100): [67, 101, 137],
+    (240, 240): [120, 119, 119],
+    (240, 380): [197, 122, 77],
+    (40, 120): [126, 68, 32],
+    (470, 400): [133, 162, 197],
+    (100, 10): [32, 28, 27],
+    (400, 250): [158, 160, 163],
+}
