@@ -99,6 +99,7 @@ def _data(provenance: dict[str, Any]) -> str:
         for name, m in provenance["members"].items()
     )
     source = f" {data['source']}" if data["source"] else ""
+    twice = ", each as it is and once more under stress" if fusion.get("stressed") else ""
     return f"""\
 ## How it was trained
 

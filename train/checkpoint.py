@@ -107,5 +107,5 @@ def training_digest(recipe: Recipe, name: str) -> str:
     if not isinstance(member.schedule, Cosine):  # its rate falls towards the last epoch
         member = msgspec.structs.replace(member, epochs=1)
     return msgspec.structs.replace(
-        recipe, members={name: member}, pretraining=None, fusion="ols"
+        recipe, members={name: member}, pretraining=None, fusion="ols", fuse_stressed=False
     ).digest

@@ -1,4 +1,4 @@
-"""Convolutions without weights that start by passing on what the filled ones before them see."""
+"""Convolutions without weights behind filled ones: they start small, from noise or by passing on what those see."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ NOISE = 0.1
 
 
 GAIN = 0.25
-"""Spread of a channel as it is passed on. A head of thousands of positive inputs is thrown about by each step
-of Adam, whose size does not depend on theirs; small inputs keep its first steps small."""
+"""Spread of a channel as it is handed on, where ImageNet's VGGs put out hundreds. A head of thousands of positive
+inputs is thrown about by each step of Adam, whose size does not depend on theirs; small inputs keep its first
+steps small."""
 
 
 def spread(base: Any, layer: str, images: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -49,6 +50,50 @@ def _kernel(
     return np.asarray(kernel, dtype=np.float32)
 
 
+def _rest(base: Any, filled: Collection[str]) -> tuple[Any, list[Any]]:
+    """The last filled convolution, and those behind it."""
+    chain = [layer for layer in base.layers if isinstance(layer, keras.layers.Conv2D)]
+    known = [layer for layer in chain if layer.name in filled]
+    if not known or not base.name.startswith("vgg"):
+        raise RecipeError(
+            f"{base.name} with {len(known)} filled convolutions cannot pass anything on",
+            "give a VGG the weights of its first blocks, or choose missing = random",
+        )
+    return known[-1], chain[chain.index(known[-1]) + 1 :]
+
+
+def scale_down(base: Any, filled: Collection[str], images: NDArray[np.float32], seed: int) -> int:
+    """Fill the convolutions behind the last filled layer at random, for features of spread `GAIN`.
+
+    Random kernels keep the size of what they read, which is hundreds here: the head's first logits would be
+    too, and the first steps of training would go into shrinking them.
+
+    Args:
+        base: A VGG base, a chain of 3x3 convolutions; changed in place.
+        filled: Names of the layers that have weights.
+        images: (n, rows, cols, 3) training films as the base takes them; a few dozen.
+        seed: Of the kernels.
+
+    Returns:
+        How many convolutions were filled.
+
+    Raises:
+        RecipeError: the base is no chain of convolutions, or none of it has weights.
+
+    Source: He et al., "Delving deep into rectifiers", 2015, for the kernels; Mishkin and Matas, "All you need
+    is a good init", 2016, for the division.
+    """
+    last, rest = _rest(base, filled)
+    rng = np.random.default_rng(seed)
+    divide = spread(base, last.name, images) / np.float32(GAIN)
+    for layer in rest:
+        rows, cols, inputs, outputs = shape = tuple(layer.kernel.shape)
+        kernel = rng.normal(0, np.sqrt(2 / (rows * cols * inputs)), shape) / divide[:, np.newaxis]
+        layer.set_weights([kernel.astype(np.float32), np.zeros(outputs, np.float32)])
+        divide = np.ones(outputs, np.float32)
+    return len(rest)
+
+
 def pass_through(
     base: Any,
     filled: Collection[str],
@@ -78,16 +123,9 @@ def pass_through(
     Source: S. Zagoruyko and N. Komodakis, "DiracNets", 2017; D. Mishkin and J. Matas, "All you need is a
     good init", 2016, for the division.
     """
-    chain = [layer for layer in base.layers if isinstance(layer, keras.layers.Conv2D)]
-    known = [layer for layer in chain if layer.name in filled]
-    if not known or not base.name.startswith("vgg"):
-        raise RecipeError(
-            f"{base.name} with {len(known)} filled convolutions cannot pass anything on",
-            "give a VGG the weights of its first blocks, or choose missing = random",
-        )
+    last, rest = _rest(base, filled)
     rng = np.random.default_rng(seed)
-    rest = chain[chain.index(known[-1]) + 1 :]
-    divide = spread(base, known[-1].name, images) / np.float32(GAIN)
+    divide = spread(base, last.name, images) / np.float32(GAIN)
     for layer in rest:
         shape = tuple(layer.kernel.shape)
         layer.set_weights([_kernel(shape, divide, noise, rng), np.zeros(shape[-1], np.float32)])

@@ -24,7 +24,7 @@ from train.checkpoint import (
     training_digest,
 )
 from train.dataset import Dataset
-from train.dirac import pass_through
+from train.dirac import pass_through, scale_down
 from train.distribute import spread
 from train.members import base_of, build_member, freeze
 from train.probe import start_as_probe
@@ -36,6 +36,7 @@ from train.watch import DIVERGED, Progress, Watch
 from train.weights import fill
 
 MODEL = "model.keras"
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -181,18 +182,22 @@ def _seed_dropout(model: Any, seed: int, epoch: int) -> None:
             generator.state.assign(np.array([drawn, 0], generator.state.dtype))
 
 
-DIRAC_FILMS = 64
+SPREAD_FILMS = 64
 """Enough for the spread of a channel."""
 
 
-def _pass_through(
+def _fill_rest(
     model: Any, recipe: Recipe, name: str, filled: tuple[str, ...], films: Dataset
-) -> None:
-    """Fill what stands behind the layers of a VGG that have weights; see `train.dirac`."""
+) -> str:
+    """Fill what stands behind the layers of a VGG that have weights, and say how; see `train.dirac`."""
     base = base_of(model, name)
-    chosen = np.random.default_rng(recipe.seed).permutation(len(films))[:DIRAC_FILMS]
+    chosen = np.random.default_rng(recipe.seed).permutation(len(films))[:SPREAD_FILMS]
     images = model.get_layer("grey")(films.tensors[chosen].astype(np.float32))
-    pass_through(base, filled, np.asarray(images), recipe.seed)
+    if recipe.members[name].missing == "dirac":
+        pass_through(base, filled, np.asarray(images), recipe.seed)
+        return "passes through (dirac)"
+    scale_down(base, filled, np.asarray(images), recipe.seed)
+    return "random, scaled down"
 
 
 def start(recipe: Recipe, name: str, init: str, films: Dataset) -> tuple[Any, str]:
@@ -202,7 +207,7 @@ def start(recipe: Recipe, name: str, init: str, films: Dataset) -> tuple[Any, st
         recipe: Has the member.
         name: The member.
         init: See `Job`.
-        films: To train on; `missing = dirac` measures the spread of channels on a few of them.
+        films: To train on; `missing` other than random measures the spread of channels on a few of them.
     """
     member = recipe.members[name]
     weights: Literal["imagenet"] | None = (
@@ -215,9 +220,8 @@ def start(recipe: Recipe, name: str, init: str, films: Dataset) -> tuple[Any, st
     elif init not in ("imagenet", "none"):
         filled = fill(base_of(model, name), name, init)
         done = f"none: no file for {name} in the folder" if filled is None else str(filled)
-        if member.missing == "dirac" and filled is not None and not filled.whole:
-            _pass_through(model, recipe, name, filled.layers, films)
-            done += ", the rest passes through (dirac)"
+        if member.missing != "random" and filled is not None and not filled.whole:
+            done += f", the rest {_fill_rest(model, recipe, name, filled.layers, films)}"
     if member.probe is not None:
         start_as_probe(model, name, films, recipe, member.probe)
         done += f", the head a linear probe of {member.probe} views"

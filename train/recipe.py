@@ -53,7 +53,7 @@ class MemberRecipe(Struct, frozen=True):
     schedule: Plateau | Constant | Cosine
     strides: Literal["v1", "v1.5"] = "v1"
     """ResNet50 only: a stage halves its map in its first 1x1 convolution (Keras) or in its 3x3 one."""
-    missing: Literal["random", "dirac"] = "random"
+    missing: Literal["random", "scaled", "dirac"] = "random"
     """VGG only: what fills the convolutions that the weights file lacks; see `train.dirac`."""
     probe: Annotated[int, msgspec.Meta(ge=2)] | None = None
     """VGG only: views on which a linear probe is fitted, as which the head starts; see `train.probe`."""

@@ -18,7 +18,7 @@ from train.folds import cut
 from train.options import Plan, TrainingOptions
 from train.progress import reading, tell_skipped, training
 from train.recipe import Recipe
-from train.run import ALL, History, Predictions, Run, Split
+from train.run import ALL, STRESSED, History, Predictions, Run, Split
 
 
 def read_films(films: Sequence[Film], console: Console) -> Dataset:

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pneumo_edge.errors import RecipeError
-from train.dirac import GAIN, pass_through, spread
+from train.dirac import GAIN, pass_through, scale_down, spread
 from train.members import build_base
 
 BLOCKS = ["block1_conv1", "block1_conv2", "block2_conv1", "block2_conv2"]
@@ -79,3 +79,17 @@ def test_nothing_to_pass_on_is_refused(base: Any, images: NDArray[np.float32]) -
         pass_through(base, [], images, seed=3)
     with pytest.raises(RecipeError, match="resnet50"):
         pass_through(build_base("resnet50", None), ["conv1_conv"], images, seed=3)
+
+
+def test_a_random_rest_hands_on_features_of_the_stated_size(
+    base: Any, images: NDArray[np.float32]
+) -> None:
+    assert scale_down(base, BLOCKS, images, seed=3) == 9
+    deviation = base.predict(images, verbose=0).std()
+    # Each of nine He-normal layers keeps the size of what it reads; pooling and chance move it somewhat.
+    assert GAIN / 5 < deviation < GAIN * 5
+    first = base.get_layer("block3_conv1").get_weights()[0]
+    scale_down(base, BLOCKS, images, seed=4)
+    assert not np.array_equal(first, base.get_layer("block3_conv1").get_weights()[0])
+    with pytest.raises(RecipeError, match="vgg16 with 0 filled convolutions"):
+        scale_down(base, [], images, seed=3)

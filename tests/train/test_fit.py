@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import resource
 import shutil
 import signal
@@ -316,9 +317,16 @@ def test_weights_that_are_spoilt_by_the_last_step_are_not_kept(
 ) -> None:
     recipe = faster(tiny, 1e38, images_per_epoch=4, ema_momentum=None)  # one step an epoch
     run = new_run(tmp_path, dataset, recipe)
-    with pytest.raises(RecipeError, match="probabilities that are no numbers after epoch 1"):
+    with pytest.raises(RecipeError, match="probabilities that are no numbers") as caught:
         fit(run, dataset, recipe)
-    assert not (run.member("cnn", "0") / CHECKPOINT).exists()
+    found = re.search(
+        r"after epoch (\d)", caught.value.what
+    )  # on some CPUs the first one overflows nothing
+    assert found
+    kept = int(found[1]) - 1
+    assert (run.member("cnn", "0") / CHECKPOINT).exists() == (kept > 0)
+    if kept:
+        assert len(run.read(f"cnn/fold-0/{HISTORY}", History).epochs) == kept
 
 
 def test_a_model_for_shipping_trains_on_every_film(

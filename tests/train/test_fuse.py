@@ -253,3 +253,38 @@ def test_a_run_is_fused_as_its_recipe_says(folds: tuple[str, ...], tmp_path: Pat
     assert list(fusion.weights.values()) == pytest.approx(weights.tolist())
     assert fusion.bias == pytest.approx(bias)
     assert run.fusion() == fusion
+
+
+def test_films_under_stress_are_fitted_on_beside_the_films_as_they_are(tmp_path: Path) -> None:
+    run = fused_run(tmp_path, dict.fromkeys(MEMBER_NAMES, ("0", "1")))
+    plain = fuse_run(run)
+    run.write("recipe.json", msgspec.structs.replace(load_recipe("paper"), fuse_stressed=True))
+    for number, name in enumerate(MEMBER_NAMES):
+        for fold in ("0", "1"):
+            clean = run.read(f"{name}/fold-{fold}/held_out.json", Predictions)
+            worse = predictions(40, 1000 + 10 * number + int(fold), 0.2, 100 * int(fold))
+            assert worse.films == clean.films
+            run.write(f"{name}/fold-{fold}/stressed.json", worse)
+
+    both = fuse_run(run)
+
+    x, labels = [], []
+    for fold in ("0", "1"):
+        for file in ("held_out", "stressed"):
+            parts = [run.read(f"{n}/fold-{fold}/{file}.json", Predictions) for n in MEMBER_NAMES]
+            x.append(np.array([part.probabilities for part in parts]).T)
+            labels += parts[0].labels
+    rows = np.concatenate(x)
+    expected, *_ = np.linalg.lstsq(np.column_stack([rows, np.ones(len(rows))]), labels, rcond=None)
+    np.testing.assert_allclose([*both.weights.values(), both.bias], expected, atol=1e-8)
+    assert (plain.films, both.films) == (80, 80)
+    assert (plain.stressed, both.stressed) == (False, True)
+
+
+def test_a_run_without_films_under_stress_is_refused_where_the_recipe_asks_for_them(
+    tmp_path: Path,
+) -> None:
+    run = fused_run(tmp_path, dict.fromkeys(MEMBER_NAMES, ("0",)))
+    run.write("recipe.json", msgspec.structs.replace(load_recipe("paper"), fuse_stressed=True))
+    with pytest.raises(RecipeError, match=r"stressed\.json"):
+        fuse_run(run)

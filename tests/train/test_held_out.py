@@ -12,6 +12,7 @@ from pneumo_edge.errors import RecipeError
 from pneumo_edge.held_out import FILE
 from pneumo_edge.manifest import MEMBER_NAMES
 from train.held_out import held_out_of_bundle, held_out_of_run
+from train.recipe import load_recipe
 from train.run import Predictions, Run
 
 
@@ -48,6 +49,7 @@ def test_a_bundle_without_them_has_none(tmp_path: Path, shipped_bundle: Path) ->
 
 def test_a_run_without_a_members_predictions_is_refused(tmp_path: Path) -> None:
     run = Run(tmp_path)
+    run.write("recipe.json", load_recipe("paper"))
     predictions = Predictions(
         films=["normal/a", "pneumonia/b"], patients=["a", "b"], labels=[0, 1], probabilities=[0, 1]
     )

@@ -67,7 +67,7 @@ def test_the_record_tells_what_the_shipped_models_were_made_of(tmp_path: Path) -
         "folds": 2,
     }
     assert record["recipe"] == {"name": "paper", "digest": paper.digest, "seed": paper.seed}
-    assert record["fusion"] == {"films": 2, "folds": ["0"]}
+    assert record["fusion"] == {"films": 2, "folds": ["0"], "stressed": False}
     assert list(record["members"]) == list(MEMBER_NAMES)
     for number, name in enumerate(MEMBER_NAMES):
         member = record["members"][name]

@@ -48,7 +48,7 @@ def test_a_session_trains_tells_and_resumes(
     assert "folds by patient (normal + pneumonia held out): 8 + 8, 8 + 8" in told
     assert "cnn, fold 0: epoch 1/1, loss" in told
     assert "on held-out films (init none)" in told
-    assert "of them under stress" in told
+    assert "on the same films under stress" in told
     run = Run(tmp_path / "run")
     assert run.folds_of("cnn") == ["0"]
     assert (run.member("cnn", "0") / "curves.png").stat().st_size > 1000
