@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from benchmarks.results import EarlyExit, Flip, Parity
 from pneumo_edge.bundle import Bundle
 from pneumo_edge.early_exit import Fusion, search_order, undecided
+from pneumo_edge.ensemble import band_of
 from pneumo_edge.held_out import read_held_out
+from pneumo_edge.types import Interval
 
 
 def parity(
@@ -72,10 +74,11 @@ def early_exit(
     source = "the user's films" if films is not None else "held-out films, which chose the order"
     found = []
     for point, threshold in bundle.manifest.operating_points.items():
+        band = band_of(bundle, point)
         order: tuple[int, ...] = tuple(map(names.index, bundle.manifest.evaluation_order))
         if held_out is not None:
-            order = search_order(fusion, held_out.probabilities, costs, threshold).members
-        share, ran = share_of_cost(fusion, shown, costs, threshold, order)
+            order = search_order(fusion, held_out.probabilities, costs, threshold, band).members
+        share, ran = share_of_cost(fusion, shown, costs, threshold, order, band)
         ordered = [names[column] for column in order]
         found.append(EarlyExit(point, ordered, len(shown), source, round(share, 4), ran))
     return found
@@ -87,10 +90,11 @@ def share_of_cost(
     costs: Sequence[float],
     threshold: float,
     order: Sequence[int],
+    band: Interval | None = None,
 ) -> tuple[float, list[int]]:
     """Mean cost over the whole ensemble's, and how many films ran 1, 2, ... members."""
     running = [
-        undecided(fusion, probabilities, threshold, frozenset(order[:at])).sum()
+        undecided(fusion, probabilities, threshold, frozenset(order[:at]), band).sum()
         for at in range(len(order))
     ]
     paid = sum(costs[member] * count for member, count in zip(order, running, strict=True))

@@ -18,12 +18,12 @@ from benchmarks.machine import Machine, this_machine
 from pneumo_edge import engines, plan, sources
 from pneumo_edge.bundle import Bundle
 from pneumo_edge.early_exit import replay, search_order
-from pneumo_edge.ensemble import Decision, Ensemble, Votes
+from pneumo_edge.ensemble import Decision, Ensemble, Votes, band_of
 from pneumo_edge.errors import BadRadiographError, PneumoEdgeError
 from pneumo_edge.held_out import read_held_out
 from pneumo_edge.manifest import Struct
 from pneumo_edge.screening import ready
-from pneumo_edge.types import InputTensor
+from pneumo_edge.types import InputTensor, Interval
 
 SCHEMA = 1
 
@@ -80,12 +80,14 @@ class _Point:
     name: str
     threshold: float
     order: tuple[str, ...]
+    band: Interval | None = None
+    """Where y is indeterminate, if the bundle says so."""
     labels: list[str] = field(default_factory=list)
     ran: list[int] = field(default_factory=list)
     ms: list[float] = field(default_factory=list)
 
     def add(self, decision: Decision) -> None:
-        self.labels.append(decision.label)
+        self.labels.append(_answer(decision.label, decision.indeterminate))
         self.ran.append(len(decision.members))
         self.ms.append(sum(member.ms for member in decision.members))
 
@@ -104,7 +106,7 @@ class _Split:
         """Score a film both ways; it counts once both are done."""
         votes = ensemble.score(tensor)
         found = [
-            ensemble.decide(tensor, point.threshold, early_exit=True, order=point.order)
+            ensemble.decide(tensor, point.threshold, True, point.order, point.band)
             for point in self.points
         ]
         for point, decision in zip(self.points, found, strict=True):
@@ -137,7 +139,10 @@ def measure(
     orders = {name: _order(bundle, engine, threads, name) for name, _ in points}
     ensemble = Ensemble(bundle, engines.choose(engine), threads)
     ensemble.load()
-    splits = [_Split(f.name, [_Point(n, t, orders[n]) for n, t in points]) for f in folders]
+    splits = [
+        _Split(f.name, [_Point(n, t, orders[n], band_of(bundle, n)) for n, t in points])
+        for f in folders
+    ]
     interrupted = False
     try:
         for split, folder in zip(splits, folders, strict=True):
@@ -188,6 +193,11 @@ def _costs(splits: Sequence[_Split], names: Sequence[str]) -> list[float]:
     return [median(laps[name]) for name in names]
 
 
+def _answer(label: str, indeterminate: bool | None) -> str:
+    """All that early exit has to give as the whole ensemble does."""
+    return f"{label}, indeterminate" if indeterminate else label
+
+
 def _depths(split: _Split, ensemble: Ensemble, costs: Sequence[float]) -> Iterator[Depths]:
     names = [member.name for member in ensemble.bundle.manifest.members]
     by_name = [{m.name: m.probability for m in votes.members} for votes in split.votes]
@@ -197,14 +207,22 @@ def _depths(split: _Split, ensemble: Ensemble, costs: Sequence[float]) -> Iterat
     held_out = read_held_out(ensemble.bundle)
     fusion = ensemble.fusion
     for point in split.points:
-        whole = ["pneumonia" if each > point.threshold else "normal" for each in y]
+        band = point.band
+        whole = [
+            _answer(
+                "pneumonia" if each > point.threshold else "normal",
+                None if band is None else band.low <= each <= band.high,
+            )
+            for each in y
+        ]
         order = [names.index(name) for name in point.order]
-        play = replay(fusion, probabilities, costs, point.threshold, order, y)
+        play = replay(fusion, probabilities, costs, point.threshold, order, y, band)
         least: tuple[int, ...] | None = None
         share: float | None = None
         if held_out is not None:
-            least = search_order(fusion, held_out.probabilities, costs, point.threshold).members
-            share = replay(fusion, probabilities, costs, point.threshold, least, y).share
+            known = held_out.probabilities
+            least = search_order(fusion, known, costs, point.threshold, band).members
+            share = replay(fusion, probabilities, costs, point.threshold, least, y, band).share
         ran = [point.ran.count(depth) for depth in range(1, len(names) + 1)]
         if play.ran[1:] != tuple(ran):
             raise ValueError(f"early exit ran {ran} members, its replay {play.ran[1:]}")

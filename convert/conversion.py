@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 import train.members  # noqa: F401  # registers the layer that a member's file names
-from convert import pack
+from convert import indeterminate, pack
 from convert.head import build_head
 from convert.held_out import held_out
 from convert.member import ConvertedMember, MemberOptions, convert_member
@@ -36,16 +36,19 @@ from pneumo_edge.manifest import (
     MEMBER_NAMES,
     SCHEMA_VERSION,
     SIDE,
+    Indeterminate,
     InputContract,
     Manifest,
     Member,
     answer_id,
 )
+from pneumo_edge.types import Interval
 from train.card import render_card
 from train.dataset import list_films, load, training_films
 from train.evaluate import (
     TEST,
     EvaluationSplit,
+    band_rows,
     evaluate_float,
     float_scores,
     load_split,
@@ -111,6 +114,8 @@ def convert(options: ConversionOptions, progress: Progress) -> Conversion:
     run = Run(options.run)
     models = {name: run.model_path(name) for name in MEMBER_NAMES}
     fusion, kept = run.fusion(), held_out(run)
+    seen = indeterminate.held_out_sets(run)
+    bands = indeterminate.choose(run, seen)
     provenance = training_record(run)
     split = _parity_films(options.data, run, progress)
     elsewhere = _films_from_elsewhere(options, progress)
@@ -118,8 +123,12 @@ def convert(options: ConversionOptions, progress: Progress) -> Conversion:
     members = _members(models, chosen, options, run.recipe().parity.member_mean_dp, progress)
     files = _files(members, fusion) | {HELD_OUT_FILE: kept}
     provenance |= _record(chosen, options.scheme)
-    order = _order(files, members, fusion, kept)
+    order = _order(files, members, fusion, kept, bands)
     manifest = _manifest(files, members, fusion, order, _created(models), provenance)
+    manifest = msgspec.structs.replace(
+        manifest, indeterminate=bands, band_figures=indeterminate.figures(run, seen, bands)
+    )
+    manifest = msgspec.structs.replace(manifest, id=answer_id(manifest))
     manifest, report = _measure(manifest, files, run, (split, elsewhere), options.threads, progress)
     missed = over_budget(report.rows, run.recipe().parity)
     reports = [member.report for member in members]
@@ -204,7 +213,11 @@ def _files(members: Sequence[ConvertedMember], fusion: Fusion) -> dict[str, byte
 
 
 def _order(
-    files: Mapping[str, bytes], members: Sequence[ConvertedMember], fusion: Fusion, kept: bytes
+    files: Mapping[str, bytes],
+    members: Sequence[ConvertedMember],
+    fusion: Fusion,
+    kept: bytes,
+    stated: Indeterminate,
 ) -> list[str]:
     """The manifest's order of evaluation: what early exit goes by until a device has measured."""
     names = [member.report.name for member in members]
@@ -212,8 +225,11 @@ def _order(
     linear = LinearFusion(tuple(fusion.weights[name] for name in names), fusion.bias, 0.0)
     with np.load(io.BytesIO(kept), allow_pickle=False) as arrays:
         probabilities = arrays["probabilities"]
-    points = list(fusion.operating_points.values())
-    return [names[column] for column in default_order(linear, probabilities, costs, points)]
+    points = fusion.operating_points
+    bands = [stated.bands.get(point) for point in points]
+    spans = [Interval(band.low, band.high) if band is not None else None for band in bands]
+    order = default_order(linear, probabilities, costs, list(points.values()), spans)
+    return [names[column] for column in order]
 
 
 def load_member(path: Path) -> Any:
@@ -269,9 +285,9 @@ def _manifest(
     created: str,
     provenance: dict[str, Any],
 ) -> Manifest:
-    """A manifest that has not been measured yet."""
+    """A manifest that has no id and has not been measured yet."""
     hashes = pack.digests(files)
-    manifest = Manifest(
+    return Manifest(
         schema=SCHEMA_VERSION,
         id="",
         created=created,
@@ -295,7 +311,6 @@ def _manifest(
         parity=[],
         provenance=provenance,
     )
-    return msgspec.structs.replace(manifest, id=answer_id(manifest))
 
 
 def _measure(
@@ -315,6 +330,8 @@ def _measure(
         step(1)
     exact = Answers(*float_scores(run, run.fusion(), split))
     figures = evaluate_float(run, split) if split.name == TEST else []
+    outside = list(manifest.band_figures)
+    bands = manifest.indeterminate.bands if manifest.indeterminate is not None else {}
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / "bundle"
         pack.write(draft, manifest, files)
@@ -323,13 +340,16 @@ def _measure(
         quantized = Answers(*predict_bundle(ensemble, split.dataset, step))
         if split.name == TEST:
             figures += rows_of(quantized.probabilities, quantized.y, split, "int8", points)
+            outside += band_rows(quantized.y, split, "int8", points, bands)
         if elsewhere is not None:
             step = progress("scoring films from elsewhere", len(elsewhere.dataset))
             answers = predict_bundle(ensemble, elsewhere.dataset, step)
             figures += rows_of(*answers, elsewhere, "int8", points)
+            outside += band_rows(answers[1], elsewhere, "int8", points, bands)
     films = [film.id for film in split.dataset.films]
     rows, flips = compare(exact, quantized, split.dataset.labels, films, points)
     report = ParityReport(
         bundle=manifest.id, split=split.name, rows=rows, flips=flips, over_budget=[], members=[]
     )
-    return msgspec.structs.replace(manifest, figures=figures, parity=rows), report
+    manifest = msgspec.structs.replace(manifest, figures=figures, parity=rows, band_figures=outside)
+    return manifest, report

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from convert import work
 from pneumo_edge.early_exit import Fusion, replay
+from pneumo_edge.types import Interval
 
 
 def default_order(
@@ -17,6 +18,7 @@ def default_order(
     probabilities: NDArray[np.float32],
     costs: Sequence[float],
     thresholds: Sequence[float],
+    bands: Sequence[Interval | None] | None = None,
 ) -> tuple[int, ...]:
     """The one order of least mean cost with early exit, over all operating points; the first of equals.
 
@@ -25,13 +27,18 @@ def default_order(
         probabilities: (n, members), n at least 1, of the films that the fusion was fitted on.
         costs: What each member takes, in any unit, above 0.
         thresholds: One for each operating point.
+        bands: Where y is indeterminate at each of them; None where that is not said.
 
     Returns:
         The members, as columns.
     """
+    points = list(zip(thresholds, bands or [None] * len(thresholds), strict=True))
 
     def share(order: tuple[int, ...]) -> float:
-        return sum(replay(fusion, probabilities, costs, at, order).share for at in thresholds)
+        return sum(
+            replay(fusion, probabilities, costs, threshold, order, band=band).share
+            for threshold, band in points
+        )
 
     return min(itertools.permutations(range(len(costs))), key=share)
 

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from convert.conversion import Conversion, ConversionOptions, convert
 from pneumo_edge.errors import BundleError
+from train.report import print_bands
 from train.table_console import table_console
 
 MEGABYTE = 1e6
@@ -73,6 +74,9 @@ def show(conversion: Conversion, out: Path) -> None:
     console.print(_parity_table(conversion))
     console.print(_member_table(conversion))
     console.print(_size_table(conversion))
+    for line in _bands(conversion):
+        console.print(line, highlight=False)
+    print_bands(conversion.manifest.band_figures)
     for flip in conversion.report.flips:
         console.print(
             f"{flip.subject} at {flip.operating_point} > {flip.threshold:.4f}: {flip.film} "
@@ -121,6 +125,21 @@ def _member_table(conversion: Conversion) -> Table:
             "yes" if member.stable else "no: pass more films with --representative",
         )
     return table
+
+
+def _bands(conversion: Conversion) -> Iterator[str]:
+    """Where y is indeterminate at each operating point, or why that is not said."""
+    stated = conversion.manifest.indeterminate
+    if stated is None:
+        return
+    for point, threshold in conversion.manifest.operating_points.items():
+        band = stated.bands.get(point)
+        said = (
+            f"from {band.low:.4f} to {band.high:.4f}"
+            if band is not None
+            else f"not stated: too few held-out films of a class for an error rate of {stated.error_rate:.1%}"
+        )
+        yield f"{point} > {threshold:.4f}: indeterminate {said}"
 
 
 def _trials(conversion: Conversion) -> Iterator[str]:

@@ -16,7 +16,7 @@ from typing import IO, Any
 import msgspec
 
 from pneumo_edge.errors import BundleError
-from pneumo_edge.manifest import MEMBER_NAMES, SCHEMA_VERSION, SIDE, Manifest, answer_id
+from pneumo_edge.manifest import MEMBER_NAMES, SCHEMA_VERSION, SIDE, Band, Manifest, answer_id
 
 ENVIRONMENT = "PNEUMO_EDGE_BUNDLE"
 """Names another bundle than the one that ships, for every command."""
@@ -59,6 +59,11 @@ class Bundle:
                 f"choose one of {', '.join(points)}",
             )
         return points[operating_point]
+
+    def band(self, operating_point: str) -> Band | None:
+        """Where y is indeterminate at an operating point; None where the bundle does not say."""
+        stated = self.manifest.indeterminate
+        return stated.bands.get(operating_point) if stated is not None else None
 
     def model(self, name: str) -> Path | bytes:
         """A model file: its path, which an engine may map; its bytes where it lies in a .zip."""
@@ -188,6 +193,7 @@ def _check_consistency(manifest: Manifest, path: Path) -> None:
         f"operating points {manifest.operating_points}, where paper has to be 0.5": (
             manifest.operating_points.get("paper") != 0.5
         ),
+        **_off_their_points(manifest),
         f"no hash for {', '.join(lacking)}": bool(lacking),
         f"file name {odd[0] if odd else ''!r} outside the bundle": bool(odd),
         f"an input of {contract.rows} x {contract.cols} x {contract.channels} {contract.dtype}": (
@@ -198,6 +204,18 @@ def _check_consistency(manifest: Manifest, path: Path) -> None:
     for problem, holds in problems.items():
         if holds:
             raise BundleError(f"{path / MANIFEST} has {problem}", _REPACK)
+
+
+def _off_their_points(manifest: Manifest) -> dict[str, bool]:
+    """Bands that do not hold the threshold they belong to."""
+    bands = manifest.indeterminate.bands if manifest.indeterminate is not None else {}
+    points = manifest.operating_points
+    return {
+        f"a band {band.low} to {band.high} for the operating point {name} at {points.get(name)}": (
+            name not in points or not band.low <= points[name] <= band.high
+        )
+        for name, band in bands.items()
+    }
 
 
 def _sha256(path: Path, name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pneumo_edge.bundle import Bundle
-from pneumo_edge.manifest import Figures, Measure, ParityRow
+from pneumo_edge.manifest import Figures, Manifest, Measure, ParityRow
 from pneumo_edge.render import NOTICE
 
 
@@ -28,6 +28,7 @@ def page(bundle: Bundle) -> str:
     ]
     if manifest.figures:
         lines += ["", "figures, with 95 % intervals", *_figures(manifest.figures)]
+    lines += _bands(manifest)
     if manifest.parity:
         lines += ["", "int8 against float32, same tensors", *_parity(manifest.parity)]
     if manifest.provenance:
@@ -49,6 +50,48 @@ def _figures(figures: Sequence[Figures]) -> Iterator[str]:
 
 def _measure(measure: Measure) -> str:
     return f"{measure.value:.3f} ({measure.low:.3f}-{measure.high:.3f})"
+
+
+def _bands(manifest: Manifest) -> Iterator[str]:
+    """Where y is indeterminate, and what that holds and leaves."""
+    stated = manifest.indeterminate
+    yield ""
+    if stated is None:
+        yield "no indeterminate bands: this bundle states none"
+        return
+    sets = ", ".join(f"{count} {name}" for name, count in stated.films.items())
+    yield f"indeterminate bands, for at most {stated.error_rate:.1%} wrong labels of either class outside; on {sets}"
+    yield from (f"  {line}" for line in _ranges(manifest))
+    head = (
+        "band",
+        "precision",
+        "split",
+        "n",
+        "in the band",
+        "wrong outside",
+        "normal",
+        "pneumonia",
+    )
+    rows = [
+        (
+            row.operating_point,
+            row.precision,
+            row.split,
+            str(row.n),
+            *(_measure(m) for m in (row.inside, row.error, row.error_normal, row.error_pneumonia)),
+        )
+        for row in manifest.band_figures
+    ]
+    yield from _table(head, rows) if rows else ()
+
+
+def _ranges(manifest: Manifest) -> Iterator[str]:
+    bands = manifest.indeterminate.bands if manifest.indeterminate is not None else {}
+    for name in manifest.operating_points:
+        band = bands.get(name)
+        yield f"{name:<12} " + (
+            f"{band.low:.3f} to {band.high:.3f}" if band is not None else "none: too few films"
+        )
 
 
 def _parity(parity: Sequence[ParityRow]) -> Iterator[str]:

@@ -2,7 +2,8 @@
 
 y = a1 x1 + ... + an xn + b, and every x lies in [0, 1]. Once some members have been run, y is bounded by
 what they contribute, b, and the sums of the negative and of the positive weights of the others. Where
-the whole interval lies on one side of the threshold, the label is decided.
+the whole interval lies on one side of the threshold, the label is decided. Where the bundle has a band in which
+y is indeterminate, a film is decided once the interval lies in the band or out of it as well.
 
 "The label that all would give" is that of y as the head computes it, in float32. So the interval is widened by
 all that float32 may add, and a tie with the threshold is decided as the whole ensemble decides it.
@@ -103,11 +104,26 @@ class Fusion:
 
 
 def undecided(
-    fusion: Fusion, probabilities: Probabilities, threshold: float, known: Collection[int]
+    fusion: Fusion,
+    probabilities: Probabilities,
+    threshold: float,
+    known: Collection[int],
+    band: Interval | None = None,
 ) -> NDArray[np.bool_]:
-    """(n,): the films that need another member after those in `known`; every film needs one."""
+    """(n,): the films that need another member after those in `known`; every film needs one.
+
+    Args:
+        fusion: The head's.
+        probabilities: (n, members).
+        threshold: Of the operating point.
+        known: The members that have been run, as columns.
+        band: Where y is indeterminate, if the bundle says so.
+    """
     low, high = fusion.bounds(probabilities, known)
     needs: NDArray[np.bool_] = (low <= threshold) & (high > threshold)
+    if band is not None:
+        inside = (low >= band.low) & (high <= band.high)
+        needs |= ~inside & (high >= band.low) & (low <= band.high)
     if not known:
         return np.ones_like(needs)
     return needs if len(known) < len(fusion.weights) else np.zeros_like(needs)
@@ -123,7 +139,11 @@ class Order:
 
 
 def search_order(
-    fusion: Fusion, probabilities: Probabilities, costs: Sequence[float], threshold: float
+    fusion: Fusion,
+    probabilities: Probabilities,
+    costs: Sequence[float],
+    threshold: float,
+    band: Interval | None = None,
 ) -> Order:
     """The order of least mean cost, out of all permutations; the first of equals.
 
@@ -132,11 +152,12 @@ def search_order(
         probabilities: (n, members), n at least 1, of films that nothing is reported on.
         costs: What each member takes, in any unit, above 0.
         threshold: Of the operating point.
+        band: Where y is indeterminate, if the bundle says so.
     """
     columns = range(len(costs))
     # Whether a film is decided depends on which members were run, not on their order.
     go_on = {
-        frozenset(ran): float(undecided(fusion, probabilities, threshold, ran).mean())
+        frozenset(ran): float(undecided(fusion, probabilities, threshold, ran, band).mean())
         for size in columns
         for ran in itertools.combinations(columns, size)
     }
@@ -161,7 +182,8 @@ class Replay:
     ran: tuple[int, ...]
     """How many films were decided after 0, 1, ... all members; never after 0."""
     flips: int
-    """Films whose early label differs from that of the whole ensemble; 0, or there is a bug."""
+    """Films whose early answer differs from that of the whole ensemble, in the label or in whether y lies in
+    the band; 0, or there is a bug."""
 
 
 def replay(
@@ -171,6 +193,7 @@ def replay(
     threshold: float,
     order: Sequence[int],
     y: Probabilities | None = None,
+    band: Interval | None = None,
 ) -> Replay:
     """Go through films as the runtime does, member by member.
 
@@ -181,22 +204,28 @@ def replay(
         threshold: Of the operating point.
         order: The members, as columns, first to be run first.
         y: (n,) what the whole ensemble said; None for the fusion in float32.
+        band: Where y is indeterminate, if the bundle says so.
     """
     n = len(probabilities)
     if y is None:
         factors = np.array(fusion.weights, np.float32)
         y = (probabilities.astype(np.float32) * factors).sum(1) + np.float32(fusion.bias)
-    label = np.zeros(n, bool)
+    # Without a band no y is indeterminate: none lies above infinity.
+    bottom, top = (band.low, band.high) if band is not None else (np.inf, np.inf)
+    label, inside = np.zeros(n, bool), np.zeros(n, bool)
     cost, open_ = 0.0, np.ones(n, bool)
     ran = []
     for at in range(len(order) + 1):
-        low, _ = fusion.bounds(probabilities, order[:at])
-        waits = open_ & undecided(fusion, probabilities, threshold, order[:at])
+        low, high = fusion.bounds(probabilities, order[:at])
+        waits = open_ & undecided(fusion, probabilities, threshold, order[:at], band)
         done = open_ & ~waits
-        label[done] = (low > threshold)[done] if at < len(order) else (y > threshold)[done]
+        least, most = (low, high) if at < len(order) else (y, y)
+        label[done] = (least > threshold)[done]
+        inside[done] = ((least >= bottom) & (most <= top))[done]
         ran.append(int(done.sum()))
         open_ = waits
         cost += costs[order[at]] * int(open_.sum()) if at < len(order) else 0.0
     mean = sum(count * at for at, count in enumerate(ran)) / n
-    flips = int((label != (y > threshold)).sum())
+    other = (label != (y > threshold)) | (inside != ((y >= bottom) & (y <= top)))
+    flips = int(other.sum())
     return Replay(n, cost / (sum(costs) * n), mean, tuple(ran), flips)

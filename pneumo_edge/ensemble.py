@@ -55,6 +55,15 @@ class Decision:
     engine: str
     """The one that ran the members."""
 
+    indeterminate: bool | None = None
+    """Whether y lies in the band; the same with early exit as without. None where no band was given."""
+
+
+def band_of(bundle: Bundle, operating_point: str) -> Interval | None:
+    """Where y is indeterminate at an operating point; None where the bundle does not say."""
+    stated = bundle.band(operating_point)
+    return Interval(stated.low, stated.high) if stated is not None else None
+
 
 class Ensemble:
     """A bundle's members on one engine. Several threads may score at a time; each member serves one."""
@@ -157,25 +166,25 @@ class Ensemble:
         threshold: float,
         early_exit: bool = False,
         order: Sequence[str] | None = None,
+        band: Interval | None = None,
     ) -> Decision:
         """Label a tensor, with all members or with those that decide it.
 
         Args:
             tensor: What to score.
             threshold: What y is compared with.
-            early_exit: Stop as soon as no other member can change the label. A member that was never
+            early_exit: Stop as soon as no other member can change the answer. A member that was never
                 needed is never loaded.
             order: All members' names, the first to be run first; None for the manifest's order.
+            band: Where y is indeterminate; with early exit, whether y lies in it is decided too.
 
         Raises:
             BundleError: as `score`; with early exit also where the head's fusion is not linear.
             EngineError: the engine failed.
         """
-        label: Label
         if not early_exit:
             votes = self.score(tensor)
-            label = "pneumonia" if votes.y > threshold else "normal"
-            return Decision(label, votes.members, votes.y, None, self.engine.name)
+            return self._decided(votes.members, votes.y, threshold, band)
         pixels = _signed(tensor)
         columns = list(self._files)
         scores: list[MemberScore] = []
@@ -184,12 +193,20 @@ class Ensemble:
             scores.append(self._vote(name, pixels))
             known[columns.index(name)] = scores[-1].probability
             interval = self.fusion.interval(known)
-            decided = interval.label(threshold)
-            if decided is not None and len(known) < len(columns):
-                return Decision(decided, tuple(scores), None, interval, self.engine.name)
-        y = self._whole(scores)
-        label = "pneumonia" if y > threshold else "normal"
-        return Decision(label, tuple(scores), y, None, self.engine.name)
+            label = interval.label(threshold)
+            inside = interval.inside(band) if band is not None else None
+            settled = band is None or inside is not None
+            if label is not None and settled and len(known) < len(columns):
+                return Decision(label, tuple(scores), None, interval, self.engine.name, inside)
+        return self._decided(tuple(scores), self._whole(scores), threshold, band)
+
+    def _decided(
+        self, scores: tuple[MemberScore, ...], y: float, threshold: float, band: Interval | None
+    ) -> Decision:
+        """By a y that is known."""
+        label: Label = "pneumonia" if y > threshold else "normal"
+        inside = band.low <= y <= band.high if band is not None else None
+        return Decision(label, scores, y, None, self.engine.name, inside)
 
     @cached_property
     def fusion(self) -> Fusion:

@@ -9,7 +9,7 @@ from pneumo_edge.bundle import Bundle
 from pneumo_edge.engines import Engine, EngineName
 from pneumo_edge.ensemble import Decision, Ensemble
 from pneumo_edge.errors import EngineError
-from pneumo_edge.types import InputTensor
+from pneumo_edge.types import InputTensor, Interval
 
 
 class Fallback:
@@ -43,7 +43,12 @@ class Fallback:
         return self._now.engine
 
     def decide(
-        self, tensor: InputTensor, threshold: float, early_exit: bool, order: Sequence[str] | None
+        self,
+        tensor: InputTensor,
+        threshold: float,
+        early_exit: bool,
+        order: Sequence[str] | None,
+        band: Interval | None = None,
     ) -> Decision:
         """As `Ensemble.decide`; the tensor on which the first engine fails is scored by the second.
 
@@ -52,7 +57,7 @@ class Fallback:
         """
         began_on = self._now
         try:
-            return began_on.decide(tensor, threshold, early_exit, order)
+            return began_on.decide(tensor, threshold, early_exit, order, band)
         except EngineError as err:
             with self._changing:
                 if self._now is began_on:  # no other thread has changed it meanwhile
@@ -60,4 +65,4 @@ class Fallback:
                         raise
                     self._now, self._second = self._second(), None
                     self._warn(err, self._now.engine.name)
-            return self._now.decide(tensor, threshold, early_exit, order)
+            return self._now.decide(tensor, threshold, early_exit, order, band)

@@ -98,7 +98,43 @@ class ParityRow(Struct, frozen=True):
     """Labels that changed, by operating point."""
 
 
-class Manifest(Struct, frozen=True):
+class Band(Struct, frozen=True):
+    """Where y is too near a threshold to go by, both ends included; the threshold lies in it."""
+
+    low: float
+    high: float
+
+
+class Indeterminate(Struct, frozen=True):
+    """The bands around the operating points, and what they were chosen for."""
+
+    error_rate: Unit
+    """Of the films of either class that lie outside a band, no more than this share should get a wrong label."""
+    films: dict[str, int]
+    """How many films they were chosen on, by set; the set on which a band has to be wider decides."""
+    bands: dict[str, Band]
+    """By operating point; one for which the films were too few is not there."""
+
+
+class BandFigures(Struct, frozen=True):
+    """How many films of one split fall into one band, and how often the label is wrong outside it."""
+
+    precision: str
+    """float32 or int8."""
+    split: str
+    operating_point: str
+    n: int
+    inside: Measure
+    """Share of the films that lie in the band."""
+    error: Measure
+    """Of the films outside it, the share with a wrong label."""
+    error_normal: Measure
+    """The same of the normal films outside: called pneumonia."""
+    error_pneumonia: Measure
+    """The same of the pneumonia films outside: called normal."""
+
+
+class Manifest(Struct, frozen=True, omit_defaults=True):
     """Everything that a reader of the bundle must know before it trusts a file in it."""
 
     schema: int
@@ -122,6 +158,11 @@ class Manifest(Struct, frozen=True):
     parity: list[ParityRow]
     provenance: dict[str, Any]
     """Data, weights, recipe and code that the bundle came from; for people, not the runtime."""
+    # What a bundle may lack, as older ones do, is left out where it is absent, so that their ids stay.
+    indeterminate: Indeterminate | None = None
+    """Bands around the operating points; None in a bundle that was packed without."""
+    band_figures: list[BandFigures] = []
+    """What the bands hold and leave, on films that they were not chosen on and on those that they were."""
 
 
 def answer_id(manifest: Manifest) -> str:
@@ -135,6 +176,13 @@ def answer_id(manifest: Manifest) -> str:
     """
     files = {name: digest for name, digest in manifest.files.items() if name != CARD}
     decisive = msgspec.structs.replace(
-        manifest, id="", created="", files=files, figures=[], parity=[], provenance={}
+        manifest,
+        id="",
+        created="",
+        files=files,
+        figures=[],
+        parity=[],
+        provenance={},
+        band_figures=[],
     )
     return hashlib.sha256(msgspec.json.encode(decisive, order="deterministic")).hexdigest()[:12]

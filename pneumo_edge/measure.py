@@ -21,7 +21,7 @@ from pneumo_edge import choice, engines, threads
 from pneumo_edge.bundle import Bundle, load_bundle
 from pneumo_edge.choice import Choice, Failure, Trial
 from pneumo_edge.early_exit import search_order
-from pneumo_edge.ensemble import Ensemble
+from pneumo_edge.ensemble import Ensemble, band_of
 from pneumo_edge.errors import EngineError, PneumoEdgeError
 from pneumo_edge.held_out import read_held_out
 from pneumo_edge.screening import ready
@@ -147,7 +147,7 @@ def _orders(bundle: Bundle, ensemble: Ensemble, costs: dict[str, float]) -> dict
         point: [
             names[column]
             for column in search_order(
-                ensemble.fusion, films.probabilities, paid, threshold
+                ensemble.fusion, films.probabilities, paid, threshold, band_of(bundle, point)
             ).members
         ]
         for point, threshold in bundle.manifest.operating_points.items()

@@ -111,7 +111,9 @@ def _to_lab(rgb: Picture) -> NDArray[np.float32]:
 
 
 def verdict(finding: Finding) -> str:
-    """The label, as a headline."""
+    """The label, or that y is too near the threshold to go by it, as a headline."""
+    if finding.indeterminate:
+        return f"INDETERMINATE, by the threshold alone {finding.label}"
     return finding.label.upper()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from pneumo_edge.types import Finding, Refusal
+from pneumo_edge.types import Finding, Interval, Refusal
 
 
 class MemberRecord(msgspec.Struct, frozen=True):
@@ -25,7 +25,7 @@ class TimesRecord(msgspec.Struct, frozen=True):
 
 
 class IntervalRecord(msgspec.Struct, frozen=True):
-    """Where y would lie; not rounded."""
+    """Where y would lie, or where it is indeterminate; not rounded."""
 
     low: float
     high: float
@@ -47,6 +47,8 @@ class Record(msgspec.Struct, frozen=True):
     interval: IntervalRecord | None = None
     threshold: float | None = None
     operating_point: str | None = None
+    indeterminate: bool | None = None
+    band: IntervalRecord | None = None
     members: list[MemberRecord] | None = None
     ms: TimesRecord | None = None
     engine: str | None = None
@@ -60,14 +62,16 @@ def record(outcome: Finding | Refusal) -> Record:
     if isinstance(outcome, Refusal):
         error = ErrorRecord(encodable(outcome.what), encodable(outcome.remedy))
         return Record(encodable(outcome.file), error=error)
-    ms, interval = outcome.ms, outcome.interval
+    ms = outcome.ms
     return Record(
         file=encodable(outcome.file),
         label=outcome.label,
         y=outcome.y,
-        interval=None if interval is None else IntervalRecord(interval.low, interval.high),
+        interval=_interval(outcome.interval),
         threshold=outcome.threshold,
         operating_point=outcome.operating_point,
+        indeterminate=outcome.indeterminate,
+        band=_interval(outcome.band),
         members=[
             MemberRecord(member.name, member.probability, round(member.ms, 3))
             for member in outcome.members
@@ -77,6 +81,10 @@ def record(outcome: Finding | Refusal) -> Record:
         bundle=outcome.bundle,
         overlay=None if outcome.overlay is None else encodable(outcome.overlay),
     )
+
+
+def _interval(span: Interval | None) -> IntervalRecord | None:
+    return None if span is None else IntervalRecord(span.low, span.high)
 
 
 def encodable(text: str) -> str:

@@ -18,7 +18,7 @@ WIDTH = 40
 """Columns of a scale from 0 to 1."""
 _NAME = 9
 """Columns of the longest member's name."""
-_COLOURS = {"normal": "green", "pneumonia": "red"}
+_COLOURS = {"normal": "green", "pneumonia": "red", "indeterminate": "yellow"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,11 @@ class Glyphs:
     empty: str
     mark: str
     line: str
+    band: str
 
 
-UNICODE = Glyphs("█", "░", "●", "─")
-ASCII = Glyphs("#", ".", "O", "-")
+UNICODE = Glyphs("█", "░", "●", "─", "═")
+ASCII = Glyphs("#", ".", "O", "-", "=")
 
 
 def glyphs() -> Glyphs:
@@ -44,7 +45,8 @@ def glyphs() -> Glyphs:
 def card(finding: Finding, look: Glyphs) -> str:
     """The verdict, where y lies against the threshold, and the members' votes."""
     side = "above" if finding.label == "pneumonia" else "not above"
-    verdict = paint(f" {finding.label.upper()} ", finding.label, reverse=True)
+    said = _said(finding)
+    verdict = paint(f" {said.upper()} ", said, reverse=True)
     threshold = f"the threshold {finding.threshold:.3f} ({finding.operating_point})"
     lines = [
         f"{printable(finding.file)}",
@@ -58,6 +60,7 @@ def card(finding: Finding, look: Glyphs) -> str:
         bar = look.full * filled + look.empty * (WIDTH - filled)
         lines.append(f"  {member.name:<{_NAME}}  {bar}  {member.probability:6.3f}")
     early = ", and the others could not change the label" if finding.interval else ""
+    lines += _doubt(finding)
     lines += [
         "",
         f"  {_votes(finding)} of {len(finding.members)} members vote pneumonia{early}",
@@ -68,11 +71,13 @@ def card(finding: Finding, look: Glyphs) -> str:
 
 def row(finding: Finding) -> str:
     """One line, for a batch."""
-    votes = _votes(finding)
-    verdict = paint(f"{finding.label.upper():<9}", finding.label)
+    votes, said = _votes(finding), _said(finding)
+    # As wide as the longest verdict that the bundle can give, so that columns stay in line.
+    verdict = paint(f"{said.upper():<{9 if finding.band is None else 13}}", said)
+    leaning = f"  leans to {finding.label}" if finding.indeterminate else ""
     return (
         f"{verdict}  y {_y(finding, '{:6.3f} to {:6.3f}', '{:6.3f}')}"
-        f"  votes {votes}/{len(finding.members)}"
+        f"  votes {votes}/{len(finding.members)}{leaning}"
         f"  {printable(finding.file)}"
     )
 
@@ -112,8 +117,24 @@ def warning_text(message: str) -> str:
     return f"warning: {printable(message)}"
 
 
+def _said(finding: Finding) -> str:
+    """The label, or that there is none to go by."""
+    return "indeterminate" if finding.indeterminate else finding.label
+
+
+def _doubt(finding: Finding) -> list[str]:
+    """What it means that y lies in the band; nothing where it does not."""
+    if finding.band is None or not finding.indeterminate:
+        return []
+    return [
+        "",
+        f"  y lies in the band {finding.band.low:.3f} to {finding.band.high:.3f}, too near the threshold to go by;",
+        f"  by the threshold alone the label is {finding.label}",
+    ]
+
+
 def paint(text: str, label: str, reverse: bool = False) -> str:
-    """In the label's colour."""
+    """In the colour of a label, or of none."""
     return _coloured(text, _COLOURS[label], reverse)
 
 
@@ -139,16 +160,19 @@ def _y(finding: Finding, interval: str, value: str) -> str:
 
 
 def _scale(finding: Finding, look: Glyphs) -> str:
-    """Y on a line from 0 to 1, with the threshold as a bar; y beyond the ends sits on the end.
+    """Y on a line from 0 to 1, with the band and the threshold's bar; y beyond the ends sits on the end.
 
     Of an interval, every cell is marked; the threshold's own stays a bar.
     """
     cells = [look.line] * WIDTH
+    if finding.band is not None:
+        for cell in range(_cell(finding.band.low), _cell(finding.band.high) + 1):
+            cells[cell] = look.band
     span = finding.interval
     low, high = (span.low, span.high) if span else (finding.y or 0.0, finding.y or 0.0)
     marks = range(_cell(low), _cell(high) + 1)
     for cell in marks:
-        cells[cell] = paint(look.mark, finding.label)
+        cells[cell] = paint(look.mark, _said(finding))
     if len(marks) > 1 or _cell(finding.threshold) not in marks:
         cells[_cell(finding.threshold)] = "|"
     return "".join(cells)

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from pneumo_edge.bundle import Bundle
 from pneumo_edge.decode import decode
 from pneumo_edge.engines import Engine
-from pneumo_edge.ensemble import Decision
+from pneumo_edge.ensemble import Decision, band_of
 from pneumo_edge.errors import BadRadiographError
 from pneumo_edge.heatmap import Explanation, display, fuse
 from pneumo_edge.prepare import prepare
 from pneumo_edge.sources import Source
-from pneumo_edge.types import Finding, InputTensor, Radiograph, Refusal, Timings
+from pneumo_edge.types import Finding, InputTensor, Interval, Radiograph, Refusal, Timings
 
 Decoder = Callable[[bytes, str], Radiograph]
 """As `decode.decode`: the bytes, and what to call them."""
@@ -35,7 +35,12 @@ class Decider(Protocol):
         """The one that ran last."""
 
     def decide(
-        self, tensor: InputTensor, threshold: float, early_exit: bool, order: Sequence[str] | None
+        self,
+        tensor: InputTensor,
+        threshold: float,
+        early_exit: bool,
+        order: Sequence[str] | None,
+        band: Interval | None,
     ) -> Decision:
         """As `Ensemble.decide`."""
 
@@ -80,7 +85,7 @@ class Screener:
     ensemble: Decider
     operating_point: str
     early_exit: bool = False
-    """Stop at the member that decides the label."""
+    """Stop at the member that decides the answer."""
     order: tuple[str, ...] | None = None
     """In which early exit runs the members; None for the manifest's order."""
     decoder: Decoder = decode
@@ -112,9 +117,11 @@ class Screener:
             BundleError: as `screen`.
             EngineError: the engine failed.
         """
-        threshold = self.ensemble.bundle.threshold(self.operating_point)
+        bundle = self.ensemble.bundle
+        threshold = bundle.threshold(self.operating_point)
+        band = band_of(bundle, self.operating_point)
         start = time.perf_counter()
-        decision = self.ensemble.decide(film.tensor, threshold, self.early_exit, self.order)
+        decision = self.ensemble.decide(film.tensor, threshold, self.early_exit, self.order, band)
         infer_ms = (time.perf_counter() - start) * 1e3
         return Finding(
             file=film.file,
@@ -130,9 +137,11 @@ class Screener:
                 total=film.decode_ms + film.prepare_ms + infer_ms,
             ),
             engine=decision.engine,
-            bundle=self.ensemble.bundle.id,
+            bundle=bundle.id,
             interval=decision.interval,
             explanation=self._explanation(film, decision),
+            band=band,
+            indeterminate=decision.indeterminate,
         )
 
     def _explanation(self, film: Prepared, decision: Decision) -> Explanation | None:

@@ -104,6 +104,12 @@ class Interval:
             return "pneumonia"
         return "normal" if self.high <= threshold else None
 
+    def inside(self, band: Interval) -> bool | None:
+        """Whether every y of it lies in the band; None where some do and others do not."""
+        if self.high < band.low or self.low > band.high:
+            return False
+        return True if self.low >= band.low and self.high <= band.high else None
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -142,6 +148,12 @@ class Finding:
 
     overlay: str | None = None
     """The picture of it that was written."""
+
+    band: Interval | None = None
+    """Where y is indeterminate at this operating point; None where the bundle does not say."""
+
+    indeterminate: bool | None = None
+    """Whether y lies in the band, both ends included: the label is there, and not to be gone by."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import msgspec
 
 from pneumo_edge import interrupts, render
 from pneumo_edge.errors import PneumoEdgeError
-from pneumo_edge.records import record
+from pneumo_edge.records import IntervalRecord, record
 from pneumo_edge.types import Finding, Refusal
 
 Outcome = Finding | Refusal
@@ -41,7 +41,7 @@ class TextWriter:
     def __init__(self, single: bool) -> None:
         self._single = single
         self._glyphs = render.glyphs()
-        self._counts = {"normal": 0, "pneumonia": 0, "refused": 0}
+        self._counts = {"normal": 0, "pneumonia": 0, "indeterminate": 0, "refused": 0}
         self._last: Finding | None = None
 
     def write(self, outcome: Outcome) -> None:
@@ -50,7 +50,7 @@ class TextWriter:
             sys.stderr.write(render.error_line(outcome) + "\n")
             sys.stderr.flush()
             return
-        self._counts[outcome.label] += 1
+        self._counts["indeterminate" if outcome.indeterminate else outcome.label] += 1
         self._last = outcome
         _put(render.card(outcome, self._glyphs) if self._single else render.row(outcome))
 
@@ -101,6 +101,7 @@ class CsvWriter:
         self._members = tuple(members)
         self._rows = csv.writer(stream)
         head = ["file", "label", "y", "y_low", "y_high", "threshold", "operating_point"]
+        head += ["indeterminate", "band_low", "band_high"]
         votes = [f"{name}_{field}" for name in members for field in ("probability", "ms")]
         times = ["decode_ms", "prepare_ms", "infer_ms", "total_ms"]
         self._put(
@@ -109,8 +110,9 @@ class CsvWriter:
 
     def write(self, outcome: Outcome) -> None:
         out = record(outcome)
-        span = [out.interval.low, out.interval.high] if out.interval else [None] * 2
+        span, band = _ends(out.interval), _ends(out.band)
         head = [out.file, out.label, out.y, *span, out.threshold, out.operating_point]
+        doubt = None if out.indeterminate is None else str(out.indeterminate).lower()
         members = {member.name: member for member in out.members or ()}
         votes: list[Any] = []
         for name in self._members:
@@ -119,7 +121,9 @@ class CsvWriter:
         ms = out.ms
         times = [ms.decode, ms.prepare, ms.infer, ms.total] if ms else [None] * 4
         error = [out.error.what, out.error.remedy] if out.error else [None] * 2
-        self._put([*head, *votes, *times, out.engine, out.bundle, out.overlay, *error])
+        self._put(
+            [*head, doubt, *band, *votes, *times, out.engine, out.bundle, out.overlay, *error]
+        )
 
     def close(self) -> None:
         if self._owned:
@@ -128,6 +132,10 @@ class CsvWriter:
     def _put(self, cells: list[Any]) -> None:
         self._rows.writerow(cells)
         self._stream.flush()
+
+
+def _ends(span: IntervalRecord | None) -> list[float | None]:
+    return [span.low, span.high] if span is not None else [None, None]
 
 
 def open_csv(target: str, members: Sequence[str]) -> CsvWriter:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pneumo_edge.manifest import Figures, Manifest, Measure
+from pneumo_edge.manifest import Band, Figures, Manifest, Measure
 from train.metrics import MEASURES
 
 _HEADINGS = ("accuracy", "AUC", "sensitivity (recall)", "specificity", "F1")
@@ -52,6 +52,7 @@ def render_card(manifest: Manifest) -> str:
         _data(manifest.provenance),
         _test_figures(manifest),
         _elsewhere(manifest),
+        _bands(manifest),
         _parity(manifest),
         _LIMITS,
     ]
@@ -93,6 +94,7 @@ _POINTS = {
 
 def _data(provenance: dict[str, Any]) -> str:
     data, recipe, fusion = (provenance[key] for key in ("data", "recipe", "fusion"))
+    twice = ", each as it is and under stress" if fusion.get("stressed") else ""
     rows = "\n".join(
         f"| {name} | {m['init']} | {m['frozen_layers']} | {m['learning_rate']:g} | {m['epochs']} | "
         f"{m['minutes']} |"
@@ -193,6 +195,47 @@ class only has no figures.
 |{" --- |" * (5 + len(_HEADINGS))}
 {lines}
 """
+
+
+def _bands(manifest: Manifest) -> str:
+    """Where y is indeterminate, and what that holds and leaves."""
+    stated = manifest.indeterminate
+    if stated is None:
+        return ""
+    ranges = "\n".join(
+        f"| `{point}` | {threshold:.4f} | {_band(stated.bands.get(point))} |"
+        for point, threshold in manifest.operating_points.items()
+    )
+    rows = "\n".join(
+        f"| {row.split} | {row.precision} | {row.operating_point} | {row.n} | "
+        + " | ".join(
+            _cell(measure)
+            for measure in (row.inside, row.error, row.error_normal, row.error_pneumonia)
+        )
+        + " |"
+        for row in manifest.band_figures
+    )
+    sets = " and ".join(f"{count} films ({name})" for name, count in stated.films.items())
+    return f"""\
+## Where it is indeterminate
+
+Where y lies in the band around the threshold, the label is shown as indeterminate: a reader should look without it.
+Each band is the narrowest outside which, in either class, no more than {stated.error_rate:.1%} of the labels are to
+be expected wrong: (k + 1) / (m + 1) for k wrong ones of m films. It was chosen on {sets}.
+That is said of films like those. The rows on other films show what is left of it where films differ.
+
+| operating point | threshold | indeterminate |
+| --- | --- | --- |
+{ranges}
+
+| films | precision | operating point | n | in the band | wrong outside it | of the normal ones | of the others |
+| --- | --- | --- | --- | --- | --- | --- | --- |
+{rows}
+"""
+
+
+def _band(band: Band | None) -> str:
+    return f"{band.low:.4f} to {band.high:.4f}" if band is not None else "none: too few films"
 
 
 CHANCE = 0.5

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from pneumo_edge.ensemble import Ensemble
 from pneumo_edge.errors import DatasetError
-from pneumo_edge.manifest import MEMBER_NAMES, Figures, Struct
+from pneumo_edge.manifest import MEMBER_NAMES, Band, BandFigures, Figures, Struct
 from pneumo_edge.types import InputTensor
 from train.attributes import read_attributes
+from train.bands import band_figures
 from train.dataset import (
     NAMELESS,
     Dataset,
@@ -169,6 +170,19 @@ def rows_of(
 ) -> list[Figures]:
     """Figures of the fusion at every operating point, also by view, and of each member at the paper's."""
     return answers_rows(Answers(split, precision, probabilities, y), thresholds)
+
+
+def band_rows(
+    y: NDArray[np.float64],
+    split: EvaluationSplit,
+    precision: str,
+    thresholds: Mapping[str, float],
+    bands: Mapping[str, Band],
+) -> list[BandFigures]:
+    """What a bundle's bands hold of a split, and how often the label is wrong outside them."""
+    dataset = split.dataset
+    scored = Scored(y, dataset.labels, dataset.patients)
+    return band_figures(scored, precision, split.name, thresholds, bands)
 
 
 def answers_rows(answers: Answers, thresholds: Mapping[str, float]) -> list[Figures]:

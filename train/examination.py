@@ -15,7 +15,7 @@ from pneumo_edge.bundle import Bundle, load_bundle
 from pneumo_edge.engines import choose
 from pneumo_edge.ensemble import Ensemble
 from pneumo_edge.errors import BundleError, DatasetError, PneumoEdgeError, RecipeError
-from pneumo_edge.manifest import CARD, Figures
+from pneumo_edge.manifest import CARD, BandFigures, Figures
 from train.assembly import summarise
 from train.candidate import Candidate, candidate_of_bundle, candidate_of_run
 from train.card import figures_row
@@ -24,6 +24,7 @@ from train.evaluate import (
     Answers,
     EvaluationSplit,
     answers_rows,
+    band_rows,
     float_answers,
     load_split,
     predict_bundle,
@@ -31,7 +32,7 @@ from train.evaluate import (
 from train.html_report import render
 from train.metrics import RESAMPLES
 from train.published import PAPER
-from train.report import print_figures
+from train.report import print_bands, print_figures
 from train.run import Run, whole
 from train.summary import SCHEMA, SplitFacts, Summary
 
@@ -95,13 +96,13 @@ def _said(key: tuple[str, str, str]) -> str:
     return f"{subject} at {point} on {split}"
 
 
-def _check(bundle: Bundle, measured: list[Figures], splits: list[EvaluationSplit]) -> None:
+def _check(bundle: Bundle, answers: list[Answers], measured: list[Figures]) -> None:
     """Compare with the manifest, whose figures the model card prints.
 
     Raises:
         BundleError: they differ.
     """
-    names = {split.name for split in splits}
+    names = {one.split.name for one in answers}
     claimed = [
         row
         for row in bundle.manifest.figures
@@ -109,6 +110,7 @@ def _check(bundle: Bundle, measured: list[Figures], splits: list[EvaluationSplit
     ]
     card = _card(bundle)
     wrong = differences(measured, claimed)
+    wrong += _band_differences(bundle, answers)
     wrong += [
         f"{CARD} lacks the figures of {_said(_key(row))}"
         for row in measured
@@ -122,6 +124,31 @@ def _check(bundle: Bundle, measured: list[Figures], splits: list[EvaluationSplit
     Console(stderr=True).print(
         f"bundle {bundle.id}: all {len(measured)} rows equal the manifest's and the model card's"
     )
+
+
+def _band_differences(bundle: Bundle, answers: list[Answers]) -> list[str]:
+    """Where the manifest says something else of its indeterminate bands than was measured."""
+    claimed = {(r.precision, r.split, r.operating_point): r for r in bundle.manifest.band_figures}
+    found = []
+    for one in answers:
+        for row in bands_of(bundle, one):
+            said = claimed.get((row.precision, row.split, row.operating_point))
+            if said != row:
+                was = f"{said.inside.value} and {said.error.value}" if said else "nothing"
+                found.append(
+                    f"the band at {row.operating_point} on {row.split}: measured {row.inside.value} in it and "
+                    f"{row.error.value} wrong outside, the manifest says {was}"
+                )
+    return found
+
+
+def bands_of(bundle: Bundle, answers: Answers) -> list[BandFigures]:
+    """What the bundle's bands hold of its answers; nothing where it states none."""
+    stated = bundle.manifest.indeterminate
+    if stated is None:
+        return []
+    points = bundle.manifest.operating_points
+    return band_rows(answers.y, answers.split, answers.precision, points, stated.bands)
 
 
 def _card(bundle: Bundle) -> str:
@@ -248,6 +275,9 @@ def examine(options: EvaluationOptions) -> list[Figures]:
         print_figures(
             here, f"{len(split.dataset)} films of {split.name}, 95 % intervals by patient"
         )
+    if bundle is not None:
+        outside = [row for answers in measured[-1].answers for row in bands_of(bundle, answers)]
+        print_bands(outside)
     if options.output is not None or options.report is not None:
         summary = Summary(
             schema=SCHEMA,
@@ -259,5 +289,5 @@ def examine(options: EvaluationOptions) -> list[Figures]:
         )
         _write(options, summary)
     if options.check and bundle is not None:
-        _check(bundle, rows, splits)
+        _check(bundle, measured[-1].answers, measured[-1].rows)
     return rows

@@ -168,6 +168,8 @@ class Recipe(Struct, frozen=True):
     """Whose opinion of each view members learn beside the label; null where the label is all."""
     parity: ParityBudget = ParityBudget()
     """What a conversion of the run is held to."""
+    error_outside_band: Annotated[float, msgspec.Meta(gt=0, lt=0.5)] = 0.02
+    """Share of wrong labels, in either class, that a conversion's indeterminate bands leave; see `train.bands`."""
 
     def __post_init__(self) -> None:
         unknown = set(self.members) - {*MEMBER_NAMES, BASELINE}
@@ -182,7 +184,7 @@ class Recipe(Struct, frozen=True):
         What a conversion is held to changes nothing of what is trained, and has no part in it.
         """
         values = msgspec.to_builtins(self, order="deterministic")
-        del values["parity"]
+        del values["parity"], values["error_outside_band"]
         for field in _LATER:
             if getattr(self, field) == _DEFAULTS[field]:
                 del values[field]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from pneumo_edge.manifest import Figures, Measure
+from pneumo_edge.manifest import BandFigures, Figures, Measure
 from train.card import formula
 from train.metrics import MEASURES
 from train.run import Fusion
@@ -27,6 +27,29 @@ def print_figures(rows: Sequence[Figures], title: str) -> None:
         group = row.split.partition("/")[2].replace("/", " ")  # view AP
         model = f"{row.subject}, {group}" if group else row.subject
         table.add_row(model, row.precision, point, *(_cell(getattr(row, m)) for m in MEASURES))
+    table_console().print(table)
+
+
+def print_bands(rows: Sequence[BandFigures]) -> None:
+    """What the indeterminate bands hold and leave, a row per split and operating point; nothing without rows."""
+    if not rows:
+        return
+    table = Table(title="indeterminate bands", title_justify="left")
+    for heading in (
+        "films",
+        "precision",
+        "operating point",
+        "n",
+        "in the band",
+        "wrong outside",
+        "of the normal",
+        "of pneumonia",
+    ):
+        table.add_column(heading)
+    for row in rows:
+        shares = (row.inside, row.error, row.error_normal, row.error_pneumonia)
+        facts = (row.split, row.precision, row.operating_point, str(row.n))
+        table.add_row(*facts, *(_cell(share) for share in shares))
     table_console().print(table)
 
 

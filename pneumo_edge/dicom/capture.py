@@ -15,7 +15,7 @@ from pydicom.uid import SecondaryCaptureImageStorage
 
 from pneumo_edge.dicom.study import NOTICE, code, reference, result
 from pneumo_edge.heatmap import Explanation
-from pneumo_edge.overlay import Look, Picture, draw
+from pneumo_edge.overlay import Look, Picture, draw, verdict
 from pneumo_edge.types import Finding, Radiograph
 
 LONG_SIDE = 1024
@@ -99,7 +99,7 @@ def _resized(pixels: NDArray[Any]) -> NDArray[Any]:
 def _banner(finding: Finding, width: int) -> NDArray[np.uint8]:
     said = f"y = {finding.y:.3f}" if finding.y is not None else "y not computed (early exit)"
     lines = [
-        finding.label.upper(),
+        verdict(finding),
         f"{said}, threshold {finding.threshold:.3f} ({finding.operating_point})",
         f"pneumo-edge, bundle {finding.bundle}",
         NOTICE,

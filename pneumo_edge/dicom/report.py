@@ -16,6 +16,7 @@ SCHEME = "99PNEUMOEDGE"
 
 _PRESENT = ("373573001", "SCT", "Clinical finding present")
 _ABSENT = ("373572006", "SCT", "Clinical finding absent")
+_INDETERMINATE = ("82334004", "SCT", "Indeterminate")
 
 
 def report(image: Dataset, finding: Finding, now: Callable[[], datetime]) -> Dataset:
@@ -90,6 +91,10 @@ def _measurements(image: Dataset, finding: Finding) -> Dataset:
     """TID 1501, one group."""
     group = _inside(_container("125007", "Measurement Group", "1501"))
     state = _PRESENT if finding.label == "pneumonia" else _ABSENT
+    leaning = []
+    if finding.indeterminate:
+        by_threshold = ("label", SCHEME, "Label by the threshold alone")
+        state, leaning = _INDETERMINATE, [_code("CONTAINS", by_threshold, state)]
     modifier = "HAS CONCEPT MOD"
     group.ContentSequence = [
         _text("HAS OBS CONTEXT", _dcm("112039", "Tracking Identifier"), "pneumonia"),
@@ -104,6 +109,7 @@ def _measurements(image: Dataset, finding: Finding) -> Dataset:
         _text(modifier, _dcm("111003", "Algorithm Version"), f"bundle {finding.bundle}"),
         _image(image, ("260753009", "SCT", "Source")),
         _code("CONTAINS", ("result", SCHEME, "Screening result for pneumonia"), state),
+        *leaning,
         *(_number(*row) for row in _numbers(finding)),
         _text("CONTAINS", _dcm("121106", "Comment"), NOTICE),
     ]
@@ -122,6 +128,9 @@ def _numbers(finding: Finding) -> list[tuple[str, str, float]]:
         rows.append(("y-high", "Highest y that is left possible", finding.interval.high))
     name = f"Threshold on y, operating point {finding.operating_point}"
     rows.append(("threshold", name, finding.threshold))
+    if finding.band is not None:
+        rows.append(("band-low", "Lowest y that is indeterminate", finding.band.low))
+        rows.append(("band-high", "Highest y that is indeterminate", finding.band.high))
     for member in finding.members:
         meaning = f"Probability of pneumonia, member {member.name}"
         rows.append((f"p-{member.name}", meaning, member.probability))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from convert.order import counted_costs, default_order
 from pneumo_edge.bundle import load_bundle
 from pneumo_edge.early_exit import Fusion
+from pneumo_edge.types import Interval
 
 UNIT = st.floats(0, 1, width=32)
 
@@ -41,6 +42,8 @@ def test_no_other_order_is_cheaper_over_the_operating_points_together(
     fusion = Fusion(tuple(weights), 0.1, 1e-6)
     p = np.array(films, np.float32)
     found = default_order(fusion, p, costs, thresholds)
+    nowhere = [Interval(9.0, 9.0)] * len(thresholds)  # y never comes near
+    assert default_order(fusion, p, costs, thresholds, nowhere) == found
     every = {
         order: sum(paid(fusion, film, costs, at, order) for film in p.tolist() for at in thresholds)
         for order in itertools.permutations(range(4))

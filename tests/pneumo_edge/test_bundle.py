@@ -109,6 +109,14 @@ def first_member(field: str, value: object) -> Edit:
     return edit
 
 
+def band(point: str, low: float, high: float) -> Edit:
+    def edit(manifest: dict[str, Any]) -> None:
+        bands = {point: {"low": low, "high": high}}
+        manifest["indeterminate"] = {"error_rate": 0.02, "films": {}, "bands": bands}
+
+    return edit
+
+
 @pytest.mark.parametrize(
     ("edit", "says"),
     [
@@ -127,6 +135,10 @@ def first_member(field: str, value: object) -> Edit:
         (lambda m: m["files"].update({"../x": "0" * 64}), "outside the bundle"),
         (lambda m: m["files"].update({"head.tflite": "0" * 63}), "files"),
         (lambda m: m["input"].update(rows=224), "input of 224 x 150"),
+        (band("paper", 0.51, 0.6), "a band 0.51 to 0.6 for the operating point paper at 0.5"),
+        (band("paper", 0.6, 0.4), "a band 0.6 to 0.4"),
+        (band("lucky", 0.4, 0.6), "for the operating point lucky at None"),
+        (band("paper", 0.4, float("nan")), "has nan at indeterminate.bands.paper.high"),
     ],
 )
 def test_a_wrong_manifest_is_refused(copy: Path, edit: Edit, says: str) -> None:

@@ -6,7 +6,7 @@ import msgspec
 
 from pneumo_edge.bundle import load_bundle
 from pneumo_edge.bundle_page import page
-from pneumo_edge.manifest import Figures, Measure, ParityRow
+from pneumo_edge.manifest import Band, BandFigures, Figures, Indeterminate, Measure, ParityRow
 
 
 def test_figures_and_parity_are_told_with_their_intervals() -> None:
@@ -43,3 +43,34 @@ def test_figures_and_parity_are_told_with_their_intervals() -> None:
     (told,) = [line for line in lines if line.startswith("  vgg16") and "paper 2" in line]
     assert "0.0012" in told
     assert "0.0340" in told
+
+
+def test_bands_are_told_with_what_they_hold_and_leave() -> None:
+    inside, error, normal, ill = (
+        Measure(value=value, low=value / 2, high=value * 2) for value in (0.1, 0.02, 0.04, 0.01)
+    )
+    row = BandFigures(
+        precision="int8",
+        split="official test",
+        operating_point="paper",
+        n=624,
+        inside=inside,
+        error=error,
+        error_normal=normal,
+        error_pneumonia=ill,
+    )
+    stated = Indeterminate(
+        error_rate=0.02, films={"held-out": 654}, bands={"paper": Band(low=0.26, high=0.71)}
+    )
+    bundle = load_bundle()
+    manifest = msgspec.structs.replace(bundle.manifest, indeterminate=stated, band_figures=[row])
+    lines = page(type(bundle)(bundle.path, manifest, bundle.prefix)).splitlines()
+    (told,) = [line for line in lines if "official test" in line]
+    cells = "0.100 (0.050-0.200)  0.020 (0.010-0.040)  0.040 (0.020-0.080)  0.010 (0.005-0.020)"
+    assert told.endswith(cells)
+    assert "  paper        0.260 to 0.710" in lines
+    assert "  balanced     none: too few films" in lines
+    assert any("2.0% wrong labels" in line and "654 held-out" in line for line in lines)
+    lacking = msgspec.structs.replace(manifest, indeterminate=None, band_figures=[])
+    text = page(type(bundle)(bundle.path, lacking, bundle.prefix))
+    assert "this bundle states none" in text

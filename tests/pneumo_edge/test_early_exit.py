@@ -53,7 +53,14 @@ PROBABILITY = (
 FOUR = st.permutations(range(4)).map(tuple)
 
 
-def decide(fusion: Fusion, p: list[float], order: Sequence[int], threshold: float, y: float) -> str:
+def decide(
+    fusion: Fusion,
+    p: list[float],
+    order: Sequence[int],
+    threshold: float,
+    y: float,
+    band: Interval | None = None,
+) -> tuple[str, bool]:
     """Member by member, as the runtime goes; the whole ensemble's y has to lie in every interval."""
     known: dict[int, float] = {}
     for member in (None, *order):
@@ -61,10 +68,16 @@ def decide(fusion: Fusion, p: list[float], order: Sequence[int], threshold: floa
             known[member] = p[member]
         interval = fusion.interval(known)
         assert interval.low <= y <= interval.high, f"{y} is outside {interval}, knowing {known}"
-        label = interval.label(threshold)
-        if label is not None and len(known) < len(p):
-            return label
-    return "pneumonia" if y > threshold else "normal"
+        label, inside = interval.label(threshold), interval.inside(band) if band else False
+        if label is not None and inside is not None and len(known) < len(p):
+            return label, inside
+    return answer(y, threshold, band)
+
+
+def answer(y: float, threshold: float, band: Interval | None) -> tuple[str, bool]:
+    """The label, and whether it is indeterminate, by the definition."""
+    inside = band is not None and band.low <= y <= band.high
+    return "pneumonia" if y > threshold else "normal", inside
 
 
 @given(
@@ -90,8 +103,56 @@ def test_the_label_is_never_another_than_the_whole_ensembles(
     if isinstance(threshold, str):
         away = {"tie": y, "above": math.inf, "below": -math.inf}[threshold]
         threshold = y if away == y else float(np.nextafter(y, away))
-    whole = "pneumonia" if y > threshold else "normal"
-    assert decide(fusion, p, order, threshold, y) == whole
+    assert decide(fusion, p, order, threshold, y) == answer(y, threshold, None)
+
+
+@given(
+    weights=st.lists(NUMBER, min_size=4, max_size=4),
+    bias=NUMBER,
+    p=st.lists(PROBABILITY, min_size=4, max_size=4),
+    order=FOUR,
+    threshold=st.floats(-4, 4) | st.just("tie"),
+    below=st.floats(0, 3) | st.sampled_from(["tie", "above", "below"]),
+    above=st.floats(0, 3) | st.sampled_from(["tie", "above", "below"]),
+    kernel=st.sampled_from(KERNELS),
+)
+@example([0.5, 0.5, 0.5, 0.5], 0.0, [0.5, 0.5, 0.5, 0.5], (0, 1, 2, 3), 1.0, 1.0, 1.0, forwards)
+@example([1.0, 0.0, 0.0, 0.0], 0.0, [0.5, 1.0, 1.0, 1.0], (0, 1, 2, 3), "tie", 0.0, 0.0, fused)
+def test_nor_is_it_indeterminate_where_the_whole_ensembles_is_not(
+    weights: list[float],
+    bias: float,
+    p: list[float],
+    order: tuple[int, ...],
+    threshold: float | str,
+    below: float | str,
+    above: float | str,
+    kernel: Callable[[list[float], float, Sequence[float]], float],
+) -> None:
+    """With ends of the band that y itself sits on, or the next float beside it."""
+    fusion = Fusion.probe(lambda corner: kernel(weights, bias, corner), 4, "head")
+    y = kernel(weights, bias, p)
+    cut = y if isinstance(threshold, str) else threshold
+    beside = {"tie": y, "above": np.nextafter(y, math.inf), "below": np.nextafter(y, -math.inf)}
+    low = float(beside[below]) if isinstance(below, str) else cut - below
+    high = float(beside[above]) if isinstance(above, str) else cut + above
+    band = Interval(min(low, cut), max(high, cut))
+    assert decide(fusion, p, order, cut, y, band) == answer(y, cut, band)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "inside"),
+    [
+        (0.3, 0.6, True),
+        (0.31, 0.5, True),
+        (0.1, 0.29, False),
+        (0.61, 0.9, False),
+        (0.1, 0.3, None),  # y may be the band's end, which is in it
+        (0.6, 0.9, None),
+        (0.2, 0.8, None),
+    ],
+)
+def test_both_ends_of_a_band_are_in_it(low: float, high: float, inside: bool | None) -> None:
+    assert Interval(low, high).inside(Interval(0.3, 0.6)) is inside
 
 
 def test_the_margin_is_float32s_and_no_more() -> None:
@@ -128,14 +189,23 @@ FILMS = st.lists(st.lists(PROBABILITY, min_size=4, max_size=4), min_size=1, max_
     films=FILMS,
     costs=st.lists(st.floats(0.5, 100), min_size=4, max_size=4),
     threshold=st.floats(-0.5, 1),
+    width=st.none() | st.floats(0, 0.5),
 )
 def test_the_order_found_is_the_cheapest_that_can_be_played(
-    weights: list[float], films: list[list[float]], costs: list[float], threshold: float
+    weights: list[float],
+    films: list[list[float]],
+    costs: list[float],
+    threshold: float,
+    width: float | None,
 ) -> None:
+    band = None if width is None else Interval(threshold - width, threshold + width / 2)
     fusion = Fusion.probe(lambda p: forwards(weights, 0.1, p), 4, "head")
     p = np.array(films, np.float32)
-    found = search_order(fusion, p, costs, threshold)
-    plays = {o: replay(fusion, p, costs, threshold, o) for o in itertools.permutations(range(4))}
+    found = search_order(fusion, p, costs, threshold, band)
+    plays = {
+        order: replay(fusion, p, costs, threshold, order, band=band)
+        for order in itertools.permutations(range(4))
+    }
     assert found.share == pytest.approx(plays[found.members].share)
     assert found.share <= min(play.share for play in plays.values()) + 1e-9
     for play in plays.values():
@@ -154,6 +224,14 @@ def test_a_replay_counts_what_was_run() -> None:
     assert play.mean_members == 1.5
     told = replay(fusion, p, [1.0] * 4, 0.5, (0, 1, 2, 3), y=np.array([0.0, 0.25, 0.75, 0.25]))
     assert told.flips == 1, "the first film's whole y was said to be below the threshold"
+    # Now 0.25 is indeterminate too: the second and the fourth film need x2, the third both.
+    band = Interval(0.2, 0.6)
+    play = replay(fusion, p, [3.0, 1.0, 1.0, 5.0], 0.5, (0, 1, 2, 3), band=band)
+    assert (play.ran, play.flips) == ((0, 1, 3, 0, 0), 0)
+    told = replay(
+        fusion, p, [1.0] * 4, 0.5, (0, 1, 2, 3), y=np.array([0.75, 0.1, 0.5, 0.3]), band=band
+    )
+    assert told.flips == 2, "the second and the third film's whole y were said to lie elsewhere"
 
 
 @given(p=st.lists(PROBABILITY, min_size=4, max_size=4), order=FOUR)

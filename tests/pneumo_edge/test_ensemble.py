@@ -18,7 +18,7 @@ from pneumo_edge.engines import choose
 from pneumo_edge.ensemble import Decision, Ensemble
 from pneumo_edge.errors import EngineError
 from pneumo_edge.prepare import prepare
-from pneumo_edge.types import SIDE, InputTensor
+from pneumo_edge.types import SIDE, InputTensor, Interval
 
 litert = pytest.importorskip("ai_edge_litert.interpreter", reason="the engine cpu is not installed")
 
@@ -111,6 +111,32 @@ def test_early_exit_gives_the_label_of_all_members_in_every_order(
             assert found.interval.low <= votes.y <= found.interval.high
             stopped += len(found.members) < 4
     assert stopped, "no order stopped early"
+
+
+def test_early_exit_says_indeterminate_where_all_members_do(
+    bundle: Bundle, loaded: Ensemble, grey: NDArray[np.uint8]
+) -> None:
+    tensor = InputTensor(np.ascontiguousarray(grey[:SIDE, :SIDE]).reshape(1, SIDE, SIDE, 1))
+    y = loaded.score(tensor).y
+    beside = float(np.nextafter(y, 9))
+    bands = [
+        (y, Interval(y, y)),
+        (y - 0.3, Interval(y - 0.4, float(np.nextafter(y, -9)))),
+        (beside, Interval(beside, beside)),
+        (y - 2.0, Interval(y - 3, y + 3)),  # wide enough for an early exit inside it
+        (y - 2.0, Interval(y - 2.1, y - 1.9)),
+    ]
+    names = [member.name for member in bundle.manifest.members]
+    exits = set()
+    for order in itertools.islice(itertools.permutations(names), 0, None, 5):
+        for threshold, band in bands:
+            whole = loaded.decide(tensor, threshold, band=band)
+            early = loaded.decide(tensor, threshold, True, order, band)
+            assert whole.indeterminate == (band.low <= y <= band.high)
+            assert (early.label, early.indeterminate) == (whole.label, whole.indeterminate)
+            exits.add((early.indeterminate, early.interval is not None))
+    assert {(True, True), (False, True), (True, False), (False, False)} == exits
+    assert loaded.decide(tensor, 0.5).indeterminate is None
 
 
 def test_a_member_that_is_not_needed_is_not_loaded(bundle: Bundle, film: Path) -> None:

@@ -20,7 +20,7 @@ from pneumo_edge.ensemble import Decision, Ensemble
 from pneumo_edge.errors import BundleError
 from pneumo_edge.screening import Screener
 from pneumo_edge.sources import Source
-from pneumo_edge.types import Finding, InputTensor, Refusal
+from pneumo_edge.types import Finding, InputTensor, Interval, Refusal
 
 BUNDLE = load_bundle()
 
@@ -41,6 +41,7 @@ class Slow:
         threshold: float,  # noqa: ARG002 - the protocol's
         early_exit: bool,  # noqa: ARG002
         order: Sequence[str] | None,  # noqa: ARG002
+        band: Interval | None,  # noqa: ARG002
     ) -> Decision:
         self.at_once += 1
         assert self.at_once <= self.lanes

@@ -26,6 +26,7 @@ FINDING = Finding(
     bundle="0123456789ab",
 )
 EARLY = dataclasses.replace(FINDING, y=None, interval=Interval(0.6000001, 0.9))
+DOUBTFUL = dataclasses.replace(FINDING, band=Interval(0.25, 0.7000001), indeterminate=True)
 REFUSAL = Refusal("b.png", "b.png is empty (0 bytes)", "copy it again")
 
 
@@ -34,7 +35,11 @@ def as_json(outcome: Finding | Refusal) -> dict[str, object]:
     return found
 
 
-@pytest.mark.parametrize("outcome", [FINDING, EARLY, REFUSAL], ids=["finding", "early", "refusal"])
+@pytest.mark.parametrize(
+    "outcome",
+    [FINDING, EARLY, DOUBTFUL, REFUSAL],
+    ids=["finding", "early", "indeterminate", "refusal"],
+)
 def test_the_schema_holds_and_has_every_field(outcome: Finding | Refusal, root: Path) -> None:
     schema = json.loads((root / "docs" / "finding.schema.json").read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator(schema).validate(as_json(outcome))
@@ -56,6 +61,16 @@ def test_after_an_early_exit_there_is_an_interval_in_place_of_y(root: Path) -> N
     validator = jsonschema.Draft202012Validator(schema)
     assert not validator.is_valid(found | {"y": 0.7}), "both"
     assert not validator.is_valid(found | {"interval": None}), "neither"
+
+
+def test_a_band_and_what_y_makes_of_it_come_together(root: Path) -> None:
+    found = as_json(DOUBTFUL)
+    assert (found["indeterminate"], found["band"]) == (True, {"low": 0.25, "high": 0.7000001})
+    assert (as_json(FINDING)["indeterminate"], as_json(FINDING)["band"]) == (None, None)
+    schema = json.loads((root / "docs" / "finding.schema.json").read_text(encoding="utf-8"))
+    validator = jsonschema.Draft202012Validator(schema)
+    assert not validator.is_valid(found | {"band": None})
+    assert not validator.is_valid(found | {"indeterminate": None})
 
 
 def test_a_refusal_has_null_in_every_other_field() -> None:

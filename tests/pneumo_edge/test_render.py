@@ -60,6 +60,24 @@ def test_an_early_exit_shows_where_y_would_lie() -> None:
     assert "y  0.600 to  0.800" in render.row(found)
 
 
+def test_what_is_indeterminate_says_so_before_the_label() -> None:
+    found = dataclasses.replace(FINDING, y=0.6, band=Interval(0.4, 0.7), indeterminate=True)
+    card = render.card(found, render.ASCII)
+    (scale,) = [line for line in card.splitlines() if "fused y" in line]
+    bar = scale.split()[2]
+    assert (bar.index("="), bar.rindex("="), bar.index("O"), bar.index("|")) == (16, 28, 24, 20)
+    assert " INDETERMINATE   y = 0.600" in card
+    assert "band 0.400 to 0.700" in card
+    assert "by the threshold alone the label is pneumonia" in card
+    assert "PNEUMONIA" not in card
+    row = render.row(found)
+    assert row.startswith("INDETERMINATE  y")
+    assert "leans to pneumonia" in row
+    sure = dataclasses.replace(found, y=0.75, indeterminate=False)
+    assert "INDETERMINATE" not in render.card(sure, render.ASCII) + render.row(sure)
+    assert render.row(sure).index(" y ") == row.index(" y "), "columns stay in line"
+
+
 def test_the_threshold_shows_where_an_interval_ends_beside_it() -> None:
     near = dataclasses.replace(FINDING, y=None, interval=Interval(0.501, 0.9))
     assert "|" in render.card(near, render.ASCII)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pneumo_edge.bundle import load_bundle
 from pneumo_edge.engines import choose
 from pneumo_edge.ensemble import Ensemble
 from pneumo_edge.errors import BadRadiographError, BundleError
+from pneumo_edge.manifest import Band, Indeterminate
 from pneumo_edge.screening import Screener
 from pneumo_edge.sources import Source
-from pneumo_edge.types import Finding, Refusal
+from pneumo_edge.types import Finding, Interval, Refusal
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +30,24 @@ def test_a_film_gets_a_finding_at_its_operating_point(ensemble: Ensemble, film: 
         assert found.y is not None
         assert (found.label == "pneumonia") == (found.y > threshold)
         assert found.ms.total >= found.ms.infer > 0
+
+
+def test_a_finding_says_what_the_bundle_states_of_its_band(film: Path) -> None:
+    shipped = load_bundle()
+    bands = {"paper": Band(low=-9.0, high=9.0), "screening": Band(low=-9.0, high=-8.0)}
+    stated = Indeterminate(error_rate=0.02, films={}, bands=bands)
+    manifest = msgspec.structs.replace(shipped.manifest, indeterminate=stated)
+    bundle = dataclasses.replace(shipped, manifest=manifest)
+    ensemble = Ensemble(bundle, choose("auto"), 1)
+    for early_exit in (False, True):
+        told = {
+            point: Screener(ensemble, point, early_exit).screen(Source(str(film)))
+            for point in manifest.operating_points
+        }
+        assert told["paper"].indeterminate is True
+        assert told["paper"].band == Interval(-9.0, 9.0)
+        assert told["screening"].indeterminate is False
+        assert (told["balanced"].indeterminate, told["balanced"].band) == (None, None)
 
 
 def test_what_is_no_film_is_refused_and_the_next_is_not(ensemble: Ensemble, film: Path) -> None:

@@ -91,6 +91,28 @@ def test_csv_has_the_interval_of_an_early_exit_and_no_votes_of_who_did_not_run(
     assert (rows[0]["vgg16_probability"], rows[0]["vgg19_probability"]) == ("", "0.2")
 
 
+def test_csv_has_the_band_and_whether_y_lies_in_it(tmp_path: Path) -> None:
+    doubtful = dataclasses.replace(FINDING, band=Interval(0.125, 0.75), indeterminate=True)
+    target = tmp_path / "out.csv"
+    with writers.together([writers.open_csv(str(target), ["vgg16"])]) as write:
+        for outcome in (doubtful, dataclasses.replace(doubtful, indeterminate=False), FINDING):
+            write(outcome)
+        rows = list(csv.DictReader(target.read_text(encoding="utf-8").splitlines()))
+    told = [[row[name] for name in ("indeterminate", "band_low", "band_high")] for row in rows]
+    assert told == [["true", "0.125", "0.75"], ["false", "0.125", "0.75"], ["", "", ""]]
+    assert rows[0]["vgg16_probability"] == "0.1"
+
+
+def test_a_summary_counts_what_is_indeterminate_by_itself(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    doubtful = dataclasses.replace(FINDING, band=Interval(0.125, 0.75), indeterminate=True)
+    with writers.together([writers.TextWriter(single=False)]) as write:
+        for outcome in (FINDING, doubtful, doubtful):
+            write(outcome)
+    assert "3 images: 1 normal, 2 indeterminate;" in capsys.readouterr().out
+
+
 def test_a_csv_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PneumoEdgeError, match="cannot write"):
         writers.open_csv(str(tmp_path), ["vgg16"])

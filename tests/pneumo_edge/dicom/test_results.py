@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from datetime import datetime, timezone
@@ -83,13 +84,12 @@ def items(data: Dataset) -> dict[str, Dataset]:
         finding("film"),
         finding("film", label="normal", y=0.1),
         finding("film", y=None, interval=Interval(0.6, 0.9), members=MEMBERS[:1]),
+        finding("film", y=0.6, band=Interval(0.3, 0.7), indeterminate=True),
     ],
-    ids=["pneumonia", "normal", "early exit"],
+    ids=["pneumonia", "normal", "early exit", "indeterminate"],
 )
 def test_dicom3tools_finds_no_error(found: Finding, path: Path, debian: Callable[..., Any]) -> None:
-    files = written(
-        path, "both", finding(path, label=found.label, y=found.y, interval=found.interval)
-    )
+    files = written(path, "both", dataclasses.replace(found, file=str(path)))
     assert [file.name[:2] for file in files] == ["SC", "SR"]
     for file in files:
         checked = debian("dciodvfy", "-new", file)
@@ -141,6 +141,19 @@ def test_a_report_says_what_the_finding_says(path: Path) -> None:
     assert "a physician decides" in said["121106"].TextValue
     normal = report(study.read(path.read_bytes(), "film"), finding(path, label="normal"), now)
     assert items(normal)["result"].ConceptCodeSequence[0].CodeMeaning == "Clinical finding absent"
+
+
+def test_what_is_indeterminate_is_reported_as_that(path: Path) -> None:
+    band = Interval(0.3, 0.9)
+    image = study.read(path.read_bytes(), "film")
+    said = items(report(image, finding(path, band=band, indeterminate=True), now))
+    assert said["result"].ConceptCodeSequence[0].CodeMeaning == "Indeterminate"
+    assert said["label"].ConceptCodeSequence[0].CodeMeaning == "Clinical finding present"
+    assert said["band-low"].MeasuredValueSequence[0].NumericValue == pytest.approx(0.3)
+    assert said["band-high"].MeasuredValueSequence[0].NumericValue == pytest.approx(0.9)
+    sure = items(report(image, finding(path, band=band, indeterminate=False), now))
+    assert sure["result"].ConceptCodeSequence[0].CodeMeaning == "Clinical finding present"
+    assert "label" not in sure
 
 
 def test_an_early_exit_reports_where_y_lies(path: Path) -> None:
