@@ -15,6 +15,7 @@ from rich.table import Table
 from benchmarks import results as files
 from benchmarks.exit_depth import ExitReport, measure
 from benchmarks.machine import available_cores
+from benchmarks.pages import PageOption, put
 from pneumo_edge import engines
 from pneumo_edge.bundle import load_bundle
 from pneumo_edge.errors import PneumoEdgeError
@@ -40,6 +41,23 @@ def table(report: ExitReport) -> Table:
         cells = (str(one.films), str(len(one.differ)), f"{one.share:.1%}", f"{one.clocked:.1%}")
         shown.add_row(one.split, one.operating_point, *cells, parts, ", ".join(one.order))
     return shown
+
+
+def markdown(report: ExitReport) -> list[str]:
+    """The table for a page of the documentation."""
+    lines = [
+        f"Bundle `{report.bundle}`, engine `{report.engine}`, {report.machine.cpu} ({report.machine.isa}):",
+        "",
+        "| split | operating point | films | labels that differ | share of the cost | 1, 2, 3, 4 members | order |",
+        "| --- | --- | ---: | ---: | ---: | ---: | --- |",
+    ]
+    for one in report.depths:
+        ran = ", ".join(f"{count / one.films:.1%}" for count in one.members_run)
+        lines.append(
+            f"| {one.split} | {one.operating_point} | {one.films} | {len(one.differ)} | {one.share:.1%} | {ran} "
+            f"| {', '.join(one.order)} |"
+        )
+    return lines
 
 
 def remarks(report: ExitReport) -> Iterator[str]:
@@ -76,6 +94,7 @@ def command(
     engine: Annotated[str, typer.Option(help="As of `infer`.")] = "auto",
     threads: Annotated[int, typer.Option(help="Of each member.")] = 1,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the JSON here.")] = None,
+    page: PageOption = None,
     check: Annotated[
         bool, typer.Option("--check", help=f"Exit 1 if a share is above {SHARE_BAR:.0%}.")
     ] = False,
@@ -104,6 +123,8 @@ def command(
     console.print(table(report))
     for line in remarks(report):
         console.print(line, highlight=False, markup=False)
+    if page is not None and not report.interrupted:
+        put(page, "bench exit", markdown(report))
     if json_file is not None:
         files.save(msgspec.json.format(msgspec.json.encode(report)) + b"\n", json_file)
     print(json.dumps(msgspec.to_builtins(report)))

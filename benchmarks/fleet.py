@@ -84,6 +84,7 @@ class Process:
             members={name: self._member(name, loaded) for name, loaded in self._loaded.items()},
             ensemble_ms=spread([round(ms, 3) for ms in whole]) if whole else None,
             peak_mib=round(self._ask(Request("peak")).mib, 1),
+            processor_ms=spread([round(lap.cpu_ms, 3) for lap in self._laps]) if whole else None,
         )
 
     def _member(self, name: str, loaded: Answer) -> MemberTime:

@@ -33,9 +33,7 @@ def _chapters(results: Results) -> Iterator[Chapter]:
     parts: list[Html] = []
     if timed:
         parts += [_latency(timed), _laps(timed)]
-    parts.append(
-        html_table(table.TIMES, rows, "Milliseconds. Spread is (p90 - best) / p50 of the laps.")
-    )
+    parts.append(html_table(table.TIMES, rows, _TIMES))
     yield Chapter("latency", "Latency", tuple(parts))
     members = html_table(table.MEMBERS, list(table.member_rows(results)), _BY_MEMBER)
     yield Chapter("members", "By member", (_memory(results.candidates), members))
@@ -53,6 +51,10 @@ def _chapters(results: Results) -> Iterator[Chapter]:
         yield Chapter("board", "The board while it ran", (_board(results),))
 
 
+_TIMES = (
+    "Milliseconds. Spread is (p90 - best) / p50 of the laps. Processor is p50 of the time that the candidate's"
+    " threads spent on a core: other programs on the machine change it least."
+)
 _BY_MEMBER = (
     "Backbone and classifier of each member, p50 with its spread; memory includes the first call."
 )
@@ -137,6 +139,7 @@ def _laps(timed: list[Candidate]) -> Html:
 
 
 def _memory(candidates: list[Candidate]) -> Html:
+    candidates = sorted(candidates, key=lambda c: c.peak_mib)
     figure, axes = _figure(len(candidates))
     peaks = [c.peak_mib for c in candidates]
     axes.barh(range(len(candidates)), peaks, color="#666666")

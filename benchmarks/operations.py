@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from benchmarks.pages import PageOption, put
 from convert import work as counting
 from convert.work import Work
 from pneumo_edge.bundle import Bundle, load_bundle
@@ -41,6 +42,10 @@ def table(works: list[Work]) -> list[str]:
 
 def command(
     bundle: Annotated[Path | None, typer.Option(help="Default: the one that ships.")] = None,
+    page: PageOption = None,
 ) -> None:
     """Count multiply-accumulates and bytes of each member, as a Markdown table."""
-    print("\n".join(table(count(load_bundle(bundle)))))
+    lines = table(count(load_bundle(bundle)))
+    print("\n".join(lines))
+    if page is not None:
+        put(page, "bench operations", lines)

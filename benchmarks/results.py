@@ -47,6 +47,8 @@ class Candidate(Struct, frozen=True):
     """Input tensor to y, one member after the other."""
     peak_mib: float
     """Most memory that its process had, all members loaded."""
+    processor_ms: Spread | None = None
+    """As `ensemble_ms`, in processor time over all threads, which other processes on the machine change least."""
 
 
 class Absent(Struct, frozen=True):

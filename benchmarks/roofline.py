@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from benchmarks.operations import count
+from benchmarks.pages import PageOption, put
 from convert.work import Layer, Work
 from pneumo_edge.bundle import load_bundle
 
@@ -123,6 +124,11 @@ def shares() -> list[str]:
 
 def command(
     bundle: Annotated[Path | None, typer.Option(help="Default: the one that ships.")] = None,
+    page: PageOption = None,
 ) -> None:
     """Estimate the time on boards that were not measured, as Markdown tables."""
-    print("\n".join([*shares(), "", *table(count(load_bundle(bundle)))]))
+    published, estimated = shares(), table(count(load_bundle(bundle)))
+    print("\n".join([*published, "", *estimated]))
+    if page is not None:
+        put(page, "bench roofline, published", published)
+        put(page, "bench roofline", estimated)

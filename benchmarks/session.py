@@ -165,7 +165,7 @@ def _load(plan: Plan, tensor: InputTensor, tally: _Tally, stack: ExitStack, say:
         try:
             process.load(members, tensor)
         except PneumoEdgeError as err:
-            tally.absent.append(Absent(name, err.what))
+            tally.absent.append(Absent(name, err.what.removeprefix(f"{name}: ")))
             process.close()
         else:
             tally.running.append(process)

@@ -80,6 +80,7 @@ TIMES = (
     "worst",
     "spread",
     "times best",
+    "processor",
     "load",
     "first call",
     "peak MiB",
@@ -97,12 +98,13 @@ def time_rows(results: Results) -> Iterator[list[str]]:
             name,
             *cells(one.ensemble_ms),
             relative(one, results),
+            f"{one.processor_ms.p50:.2f}" if one.processor_ms else "",
             f"{load_ms(one):.0f}",
             f"{first_ms(one):.0f}",
             f"{one.peak_mib:.0f}",
         ]
-    yield ["decode, apart", *cells(results.decode_ms), "", "", "", ""]
-    yield ["prepare, apart", *cells(results.prepare_ms), "", "", "", ""]
+    yield ["decode, apart", *cells(results.decode_ms), *[""] * 5]
+    yield ["prepare, apart", *cells(results.prepare_ms), *[""] * 5]
 
 
 def _times(results: Results) -> Table:

@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 from benchmarks.cli import app
 from benchmarks.exit_depth import ExitReport, measure
 from benchmarks.exit_report import INTERRUPTED
+from benchmarks.pages import marks
 from pneumo_edge import choice
 from pneumo_edge.bundle import load_bundle
 from pneumo_edge.decode import decode_file
@@ -56,7 +57,9 @@ def bench(*arguments: str | Path) -> Result:
 def test_every_film_of_every_split_is_compared_at_every_operating_point(
     data: Path, tmp_path: Path
 ) -> None:
-    done = bench("--data", data, "--json", tmp_path / "exit.json")
+    page = tmp_path / "page.md"
+    page.write_text("\n".join([*marks("bench exit"), ""]))
+    done = bench("--data", data, "--json", tmp_path / "exit.json", "--page", page)
     assert done.exit_code == 0, (done.output, done.exception)
     written = (tmp_path / "exit.json").read_bytes()
     assert json.loads(done.stdout.splitlines()[-1]) == json.loads(written)

@@ -77,6 +77,11 @@ def test_every_member_is_timed_and_they_sum_up_to_the_ensemble(
         members = [m.ms.laps[lap] for m in one.members.values() if m.ms]
         assert 0 < sum(members) <= whole + 0.01
     assert len(one.ensemble_ms.laps) == RUNS
+    assert one.processor_ms is not None
+    for worked, whole in zip(one.processor_ms.laps, one.ensemble_ms.laps, strict=True):
+        assert 1 < worked < whole + 10, (
+            "one thread is on one core at a time; the rest is the clock's step"
+        )
     assert len(report.board.samples) == RUNS + 2  # before, and after each lap and the warm-up
     # The weights alone are more than 20 MiB; no single member needs a gigabyte.
     assert 20 < one.peak_mib < 1000
