@@ -1,4 +1,4 @@
-"""`pneumo-edge bench`: report, compare, process, exit, operations, roofline, fuzz, sandbox, selection."""
+"""`pneumo-edge bench`: report, compare, process, exit, operations, roofline, fuzz, saliency, sandbox, selection."""
 
 import typer
 
@@ -11,6 +11,7 @@ from benchmarks import (
     operations,
     report,
     roofline,
+    saliency,
     sandbox_cost,
 )
 
@@ -22,5 +23,6 @@ app.command("operations")(operations.command)
 app.command("roofline")(roofline.command)
 app.command("exit")(exit_report.command)
 app.command("fuzz")(fuzz.command)
+app.command("saliency")(saliency.command)
 app.command("sandbox")(sandbox_cost.command)
 app.command("selection")(model_selection.command)
