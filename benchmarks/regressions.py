@@ -19,9 +19,13 @@ from pneumo_edge.bundle import load_bundle
 from pneumo_edge.decode import decode_file
 from pneumo_edge.engines import choose
 from pneumo_edge.ensemble import Ensemble
+from pneumo_edge.heatmap import fuse
 from pneumo_edge.manifest import MEMBER_NAMES
 from pneumo_edge.measure import SAMPLES
+from pneumo_edge.overlay import draw
 from pneumo_edge.prepare import prepare
+from pneumo_edge.screening import Screener
+from pneumo_edge.sources import Source
 from pneumo_edge.types import SIDE, Radiograph
 
 FILM = SAMPLES / "normal.png"
@@ -64,3 +68,23 @@ def test_the_ensemble(benchmark: Any) -> None:
     ensemble = Ensemble(load_bundle(), choose("cpu"), 1)
     ensemble.load()
     assert benchmark(ensemble.score, prepare(decode_file(FILM))).members
+
+
+def test_the_ensemble_with_its_maps(benchmark: Any) -> None:
+    ensemble = Ensemble(load_bundle(), choose("cpu"), 1, explains=True)
+    ensemble.load()
+    votes = benchmark(ensemble.score, prepare(decode_file(FILM)))
+    assert votes.members[0].map is not None
+
+
+def test_fusing_maps(benchmark: Any) -> None:
+    ensemble = Ensemble(load_bundle(), choose("cpu"), 1, explains=True)
+    votes = ensemble.score(prepare(decode_file(FILM)))
+    assert benchmark(fuse, votes.members, ensemble.bundle.manifest).members
+
+
+def test_drawing_the_overlay_of_a_detector_film(benchmark: Any, detector_film: Path) -> None:
+    ensemble = Ensemble(load_bundle(), choose("cpu"), 1, explains=True)
+    finding = Screener(ensemble, "paper", explains=True).screen(Source(str(detector_film)))
+    assert finding.explanation is not None
+    assert benchmark(draw, finding.explanation, finding).shape[1:] == (2048, 3)

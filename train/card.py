@@ -31,7 +31,9 @@ _LIMITS = """\
   of it, and a drop there is to be expected.
 - The test films differ in look from the training films. Operating points were chosen on training
   films alone, so sensitivity and specificity on new films move away from what was aimed at; the tables show how far.
-- It does not show where it sees something, and gives no cause: bacterial and viral pneumonia are one class.
+- It shows only coarsely where it sees something (`--overlay`: what each of some 5 x 5 places adds to y).
+  That is no outline of a lesion, and can lie outside the lungs.
+- It gives no cause: bacterial and viral pneumonia are one class.
 - y is a fused score, not a calibrated probability: it is fitted by least squares, and can lie below 0 or above 1.
 - Labels come from the data set. Its readers can be wrong, and the model learns that too.
 """

@@ -114,7 +114,10 @@ def test_a_picture_tells_the_verdict_but_not_whose_it_is(grey: NDArray[np.uint8]
     shown = explanation(flat(0), grey)
     one = draw(shown, finding(shown))
     np.testing.assert_array_equal(one, draw(shown, finding(shown, file="other.png")))
-    for change in ({"label": "normal"}, {"y": 0.2}, {"threshold": 0.4}, {"bundle": "0" * 12}):
+    changes: list[dict[str, Any]] = [
+        {"label": "normal"}, {"y": 0.2}, {"threshold": 0.4}, {"bundle": "0" * 12}, {"indeterminate": True},
+    ]  # fmt: skip
+    for change in changes:
         other = draw(shown, finding(shown, **change))
         assert (one[:60] != other[:60]).any(), change
 
