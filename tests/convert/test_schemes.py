@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,35 @@ def test_one_command_prints_every_member_by_every_scheme(run: Run, data: Path) -
     assert [(row[0].strip("| "), row[1]) for row in rows] == [
         (name, told) for name in MEMBER_NAMES for told in SCHEMES.values()
     ]
+
+
+def test_a_member_that_is_not_trained_yet_is_named_and_left_out(
+    run: Run, data: Path, tmp_path: Path
+) -> None:
+    partial = tmp_path / "run"
+    shutil.copytree(run.folder, partial)
+    shutil.rmtree(partial / "vgg19")
+    app = typer.Typer()
+    app.command()(schemes.main)
+    asked = ["--member", "vgg19", "--member", "xception", "--scheme", "float16"]
+    options = ["--data", str(data), "--representative", "8", "--laps", "1"]
+    done = CliRunner().invoke(app, [str(partial), *asked, *options])
+    assert done.exit_code == 0, done.output
+    rows = [line.split(" | ")[:2] for line in done.stdout.splitlines() if "float16" in line]
+    assert rows == [["| xception", SCHEMES["float16"]]]
+    assert f"{partial} has no trained vgg19: left out" in done.output
+    none = CliRunner().invoke(app, [str(partial), "--member", "vgg19", *options])
+    assert none.exit_code == 1
+    assert "no trained vgg19" in none.output
+
+
+@pytest.mark.parametrize("wrong", [["--member", "alexnet"], ["--scheme", "int4"]])
+def test_an_unknown_member_or_scheme_is_bad_usage(run: Run, wrong: list[str]) -> None:
+    app = typer.Typer()
+    app.command()(schemes.main)
+    done = CliRunner().invoke(app, [str(run.folder), *wrong])
+    assert done.exit_code == 2
+    assert f"'{wrong[1]}' is none of" in done.output
 
 
 def test_a_run_without_members_is_one_line(tmp_path: Path, data: Path) -> None:
