@@ -1,4 +1,4 @@
-"""`pneumo-edge bench`: report, compare, process, exit, operations, roofline, fuzz, saliency, sandbox, selection."""
+"""`pneumo-edge bench`: report, compare, process, exit, operations, roofline, fuzz, saliency, sandbox, gate, selection."""
 
 import typer
 
@@ -6,6 +6,7 @@ from benchmarks import (
     compare,
     exit_report,
     fuzz,
+    gate,
     infer_process,
     model_selection,
     operations,
@@ -25,4 +26,5 @@ app.command("exit")(exit_report.command)
 app.command("fuzz")(fuzz.command)
 app.command("saliency")(saliency.command)
 app.command("sandbox")(sandbox_cost.command)
+app.command("gate")(gate.command)
 app.command("selection")(model_selection.command)

@@ -18,7 +18,12 @@ app = typer.Typer()
 
 @app.command()
 def convert(
-    run: Annotated[Path, typer.Argument(help="Folder of a run that was trained and fused.")],
+    run: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of a run that was trained and fused; with --gate-only, a bundle."
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", help="Folder of the bundle to make.")],
     data: Annotated[
         Path | None,
@@ -58,6 +63,20 @@ def convert(
             "--accept-parity", help="Write the bundle though parity is over the recipe's budget."
         ),
     ] = False,
+    gate: Annotated[bool, typer.Option(help="Fit the input gate; see docs/gate.md.")] = True,
+    gate_films: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Folder of further frontal chest radiographs, without labels, that the gate should let through. "
+            "Default: each folder in pretrain/ beside the data set."
+        ),
+    ] = None,
+    gate_only: Annotated[
+        bool,
+        typer.Option(
+            "--gate-only", help="Copy the bundle RUN with a gate that is fitted anew to --data."
+        ),
+    ] = False,
     zipped: Annotated[bool, typer.Option("--zip", help="Write <BUNDLE>.zip too.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a bundle that is there.")] = False,
 ) -> None:
@@ -73,6 +92,26 @@ def convert(
     from train.record import training_record
     from train.run import Run
 
+    folders = tuple(gate_films) if gate_films else None
+    if gate_only:
+        from convert.gate import GateOptions
+        from convert.session import run_refit
+        from train.dataset import KERMANY, kermany_folder
+
+        run_refit(
+            GateOptions(
+                bundle=run,
+                out=out,
+                data=kermany_folder(data),
+                folders=folders,
+                external=external,
+                patient=KERMANY,
+                seed=seed,
+                threads=threads if threads is not None else cores.available(),
+                force=force,
+            )
+        )
+        return
     # What can be refused without TensorFlow is refused before it, and its seconds, are loaded.
     refuse_existing(out, force)
     training_record(Run(run))
@@ -95,6 +134,8 @@ def convert(
             zipped=zipped,
             scheme=scheme,
             accept_parity=accept_parity,
+            gate=gate,
+            gate_films=folders,
         ),
         report,
     )

@@ -18,6 +18,9 @@ import numpy as np
 
 import train.members  # noqa: F401  # registers the layer that a member's file names
 from convert import indeterminate, pack
+from convert.gate import MEMBER as GATE_MEMBER
+from convert.gate import fitted_gate
+from convert.gate_films import beside
 from convert.head import build_head
 from convert.held_out import held_out
 from convert.member import ConvertedMember, MemberOptions, convert_member
@@ -30,12 +33,14 @@ from pneumo_edge.early_exit import Fusion as LinearFusion
 from pneumo_edge.engines import choose
 from pneumo_edge.ensemble import Ensemble
 from pneumo_edge.errors import DatasetError, RecipeError
+from pneumo_edge.gate.statistics import FILE as GATE_FILE
 from pneumo_edge.held_out import FILE as HELD_OUT_FILE
 from pneumo_edge.manifest import (
     CARD,
     MEMBER_NAMES,
     SCHEMA_VERSION,
     SIDE,
+    GateFigures,
     Indeterminate,
     InputContract,
     Manifest,
@@ -88,6 +93,10 @@ class ConversionOptions:
     scheme: Scheme
     accept_parity: bool
     """Write the bundle though parity is over the recipe's budget."""
+    gate: bool = True
+    """Fit the input gate."""
+    gate_films: tuple[Path, ...] | None = None
+    """Folders of further films for it; None for those beside the data set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +131,16 @@ def convert(options: ConversionOptions, progress: Progress) -> Conversion:
     chosen = _representative(options, run, split, progress)
     members = _members(models, chosen, options, run.recipe().parity.member_mean_dp, progress)
     files = _files(members, fusion) | {HELD_OUT_FILE: kept}
+    content, gated = _gate(options, run, files, (split, elsewhere), progress)
+    files |= content
     provenance |= _record(chosen, options.scheme)
     order = _order(files, members, fusion, kept, bands)
     manifest = _manifest(files, members, fusion, order, _created(models), provenance)
     manifest = msgspec.structs.replace(
-        manifest, indeterminate=bands, band_figures=indeterminate.figures(run, seen, bands)
+        manifest,
+        indeterminate=bands,
+        band_figures=indeterminate.figures(run, seen, bands),
+        gate=gated,
     )
     manifest = msgspec.structs.replace(manifest, id=answer_id(manifest))
     manifest, report = _measure(manifest, files, run, (split, elsewhere), options.threads, progress)
@@ -187,6 +201,28 @@ def _films_from_elsewhere(options: ConversionOptions, progress: Progress) -> Eva
             "name a folder with normal/ and pneumonia/ with --external",
         )
     return split
+
+
+def _gate(
+    options: ConversionOptions,
+    run: Run,
+    files: Mapping[str, bytes],
+    splits: tuple[EvaluationSplit, EvaluationSplit | None],
+    progress: Progress,
+) -> tuple[dict[str, bytes], GateFigures | None]:
+    """The gate's file and figures; neither where none is wanted."""
+    if not options.gate:
+        return {}, None
+    folders = beside(options.data) if options.gate_films is None else options.gate_films
+    films = training_films(options.data, run.split().patient_pattern)
+    others = {split.name: split.dataset.tensors for split in splits if split is not None}
+    # A fold that was held out is made of training films, and tells nothing of others.
+    others.pop(HELD_OUT, None)
+    backbone = files[f"{GATE_MEMBER}.tflite"]
+    content, figures = fitted_gate(
+        backbone, films, folders, others, options.seed, options.threads, progress
+    )
+    return {GATE_FILE: content}, figures
 
 
 def _members(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -12,7 +13,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from convert.conversion import Conversion, ConversionOptions, convert
+from convert.gate import GateOptions, refit
+from convert.gate_fit import Progress as Announce
 from pneumo_edge.errors import BundleError
+from pneumo_edge.manifest import Manifest
 from train.report import print_bands
 from train.table_console import table_console
 
@@ -27,6 +31,36 @@ def run_conversion(options: ConversionOptions, report: Path | None) -> Conversio
     """
     if report is not None and not report.parent.is_dir():  # said now, not after minutes of work
         raise BundleError(f"there is no folder {report.parent} for the report", "make it first")
+    with _progress() as progress:
+        conversion = convert(options, progress)
+    if report is not None:
+        write_report(conversion, report)
+    show(conversion, options.out)
+    if not conversion.written:
+        missed = "; ".join(conversion.report.over_budget)
+        raise BundleError(
+            f"parity is over the recipe's budget: {missed}",
+            "pass more films with --representative, widen `parity` in the run's recipe.json, or pass "
+            "--accept-parity to write the bundle all the same",
+        )
+    return conversion
+
+
+def run_refit(options: GateOptions) -> None:
+    """Fit a bundle's gate anew, and show how it does.
+
+    Raises:
+        PneumoEdgeError: bad bundle, data or target.
+    """
+    with _progress() as progress:
+        manifest = refit(options, progress)
+    _show_gate(manifest)
+    table_console().print(f"bundle {manifest.id} written to {options.out}", highlight=False)
+
+
+@contextmanager
+def _progress() -> Iterator[Announce]:
+    """Bars on a terminal, a line for each stage elsewhere."""
     errors = Console(file=sys.stderr)  # this one, while a library's notes are sent elsewhere
     columns = (
         TextColumn("{task.description}"),
@@ -42,18 +76,7 @@ def run_conversion(options: ConversionOptions, report: Path | None) -> Conversio
             task = bars.add_task(what, total=steps)
             return lambda count: bars.advance(task, count)
 
-        conversion = convert(options, progress)
-    if report is not None:
-        write_report(conversion, report)
-    show(conversion, options.out)
-    if not conversion.written:
-        missed = "; ".join(conversion.report.over_budget)
-        raise BundleError(
-            f"parity is over the recipe's budget: {missed}",
-            "pass more films with --representative, widen `parity` in the run's recipe.json, or pass "
-            "--accept-parity to write the bundle all the same",
-        )
-    return conversion
+        yield progress
 
 
 def write_report(conversion: Conversion, path: Path) -> None:
@@ -77,6 +100,7 @@ def show(conversion: Conversion, out: Path) -> None:
     for line in _bands(conversion):
         console.print(line, highlight=False)
     print_bands(conversion.manifest.band_figures)
+    _show_gate(conversion.manifest)
     for flip in conversion.report.flips:
         console.print(
             f"{flip.subject} at {flip.operating_point} > {flip.threshold:.4f}: {flip.film} "
@@ -140,6 +164,24 @@ def _bands(conversion: Conversion) -> Iterator[str]:
             else f"not stated: too few held-out films of a class for an error rate of {stated.error_rate:.1%}"
         )
         yield f"{point} > {threshold:.4f}: indeterminate {said}"
+
+
+def _show_gate(manifest: Manifest) -> None:
+    """What the gate makes of films that lie upright, and of the same films turned, inverted, mirrored and cropped."""
+    if manifest.gate is None:
+        return
+    table = Table(title="the gate, on films that it was not fitted on", title_justify="left")
+    names = list(next(iter(manifest.gate.noticed.values()), {}))
+    for heading in ("", "n", "refused", "unlike", "corrected", *(f"{n}: noticed" for n in names)):
+        table.add_column(heading)
+    for row in manifest.gate.rows:
+        noticed = manifest.gate.noticed.get(row.name, {})
+        table.add_row(
+            row.name,
+            *(str(count) for count in (row.n, row.refused, row.distant, row.corrected)),
+            *(f"{noticed[name]:.1%}" for name in names if name in noticed),
+        )
+    table_console().print(table)
 
 
 def _trials(conversion: Conversion) -> Iterator[str]:

@@ -14,6 +14,7 @@ from typing import Literal
 from pneumo_edge import engines, pipeline, plan, progress, sources, writers
 from pneumo_edge.bundle import Bundle
 from pneumo_edge.decode import decode
+from pneumo_edge.gate.verdict import Gate
 from pneumo_edge.screening import Decoder, Screener
 from pneumo_edge.types import DicomKind, Finding, Refusal
 
@@ -44,6 +45,9 @@ class Request:
 
     early_exit: bool = False
     """Stop at the member that decides the label."""
+
+    gate: bool = True
+    """Refuse what is no frontal chest radiograph, and set films right that lie otherwise."""
 
     force: bool = False
     """Read DICOM files that say that they are no radiograph."""
@@ -139,9 +143,14 @@ def _screener(
         bundle, request.engine, request.threads, films, point if request.early_exit else None
     )
     explains = request.overlay is not None
-    ensemble = plan.open_ensemble(chosen, bundle, explains)
+    gate = Gate.of(bundle) if request.gate else None
+    watched = gate.member if gate else None
+    ensemble = plan.open_ensemble(chosen, bundle, explains, watched)
     order = chosen.order
-    return Screener(ensemble, point, request.early_exit, order, decoder, explains), chosen.lanes
+    return (
+        Screener(ensemble, point, request.early_exit, order, decoder, explains, gate),
+        chosen.lanes,
+    )
 
 
 def _outcomes(

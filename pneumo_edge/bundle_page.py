@@ -29,6 +29,7 @@ def page(bundle: Bundle) -> str:
     if manifest.figures:
         lines += ["", "figures, with 95 % intervals", *_figures(manifest.figures)]
     lines += _bands(manifest)
+    lines += ["", *_gate(manifest)]
     if manifest.parity:
         lines += ["", "int8 against float32, same tensors", *_parity(manifest.parity)]
     if manifest.provenance:
@@ -92,6 +93,22 @@ def _ranges(manifest: Manifest) -> Iterator[str]:
         yield f"{name:<12} " + (
             f"{band.low:.3f} to {band.high:.3f}" if band is not None else "none: too few films"
         )
+
+
+def _gate(manifest: Manifest) -> Iterator[str]:
+    """What the gate was fitted on, and how it did."""
+    gate = manifest.gate
+    if gate is None:
+        yield "gate: no statistics in this bundle, so only size, shape, colour and contrast are looked at"
+        return
+    fitted = ", ".join(f"{count} {name}" for name, count in gate.films.items())
+    yield f"gate, by the features of {gate.member}; fitted on {fitted}"
+    head = ("upright films", "n", "refused", "unlike", "taken for turned", "corrected")
+    rows = [
+        tuple(map(str, (r.name, r.n, r.refused, r.distant, r.turned, r.corrected)))
+        for r in gate.rows
+    ]
+    yield from _table(head, rows)
 
 
 def _parity(parity: Sequence[ParityRow]) -> Iterator[str]:

@@ -184,6 +184,10 @@ def infer(
         bool,
         typer.Option("--early-exit", help="Stop at the member that decides the label: y unknown."),
     ] = False,
+    gate: Annotated[
+        bool,
+        typer.Option(help="Refuse what is no frontal chest radiograph; see docs/gate.md."),
+    ] = True,
     force: Annotated[
         bool, typer.Option("--force", help="Read a DICOM file even if it is no radiograph.")
     ] = False,
@@ -234,6 +238,7 @@ def infer(
         threads=cores,
         bundle=opening,
         early_exit=early_exit,
+        gate=gate,
         force=force,
         sandbox=sandbox,
         dicom_out=dicom_out,

@@ -16,6 +16,7 @@ from pneumo_edge.bundle import Bundle, default_bundle, load_bundle
 from pneumo_edge.cpu_features import processor
 from pneumo_edge.ensemble import Ensemble
 from pneumo_edge.errors import PneumoEdgeError
+from pneumo_edge.gate.verdict import Gate
 from pneumo_edge.measure import SAMPLES, measure_all
 from pneumo_edge.screening import Screener
 from pneumo_edge.sources import Source
@@ -59,6 +60,7 @@ def examine(
         if measure:
             yield from _measure(loaded)
         yield _auto(loaded)
+        yield _gate(loaded)
         yield from _self_test(loaded, engine)
 
 
@@ -149,12 +151,28 @@ def _auto(bundle: Bundle) -> Check:
     return Check("auto", "ok", says)
 
 
+def _gate(bundle: Bundle) -> Check:
+    """Whether the bundle can tell a chest film from other pictures."""
+    try:
+        known = Gate.of(bundle).statistics
+    except PneumoEdgeError as err:
+        return Check("gate", "fail", err.what, err.remedy)
+    if known is not None:
+        return Check("gate", "ok", f"statistics of {known.member}'s features, pose and crop")
+    says = "this bundle has no statistics: only size, shape, colour and contrast are looked at"
+    remedy = "fit them: pneumo-edge convert BUNDLE --gate-only --data DATA --out NEW"
+    return Check("gate", "warn", says, remedy)
+
+
 def _self_test(bundle: Bundle, engine: engines.EngineName) -> Iterator[Check]:
     """Screen the samples, which takes every part once."""
     try:
-        ensemble = Ensemble(bundle, engines.choose(engine), threads.available())
+        gate = Gate.of(bundle)
+        ensemble = Ensemble(
+            bundle, engines.choose(engine), threads.available(), watched=gate.member
+        )
         ensemble.load()
-        screener = Screener(ensemble, "paper")
+        screener = Screener(ensemble, "paper", gate=gate)
         for expected in ("normal", "pneumonia"):
             finding = screener.screen(Source(str(SAMPLES / f"{expected}.png")))
             assert finding.y is not None  # no early exit was asked for

@@ -17,6 +17,7 @@ from pneumo_edge.bundle import Bundle
 from pneumo_edge.early_exit import Fusion
 from pneumo_edge.engines import Backbone, Engine
 from pneumo_edge.errors import BundleError
+from pneumo_edge.gate.distance import pooled
 from pneumo_edge.types import InputTensor, Interval, Label, MemberScore
 
 _FUSION_TOLERANCE = 1e-4
@@ -75,6 +76,7 @@ class Ensemble:
         threads: int,
         side_by_side: int = 1,
         explains: bool = False,
+        watched: str | None = None,
     ) -> None:
         """Load the head and check it; the members follow when the first tensor comes.
 
@@ -84,6 +86,7 @@ class Ensemble:
             threads: For each member that runs, 1 to the cores here.
             side_by_side: Members that run at a time; the answers are the same for any number.
             explains: Give each member's score its map, too.
+            watched: The member whose features the gate wants with its score: the first to run, with early exit.
 
         Raises:
             BundleError: the head cannot be loaded, fuses by other weights than the manifest's, or has no maps.
@@ -105,6 +108,7 @@ class Ensemble:
         self._explains = explains
         if explains:
             self._check_maps()
+        self._watched = watched
 
     def load(self) -> None:
         """Load every member now, so that the first tensor is scored as fast as the next.
@@ -189,7 +193,7 @@ class Ensemble:
         columns = list(self._files)
         scores: list[MemberScore] = []
         known: dict[int, float] = {}
-        for name in order or self.bundle.manifest.evaluation_order:
+        for name in self._watched_first(order or self.bundle.manifest.evaluation_order):
             scores.append(self._vote(name, pixels))
             known[columns.index(name)] = scores[-1].probability
             interval = self.fusion.interval(known)
@@ -207,6 +211,10 @@ class Ensemble:
         label: Label = "pneumonia" if y > threshold else "normal"
         inside = band.low <= y <= band.high if band is not None else None
         return Decision(label, scores, y, None, self.engine.name, inside)
+
+    def _watched_first(self, order: Sequence[str]) -> list[str]:
+        """The gate judges every film, so that its member runs whatever the others would decide."""
+        return sorted(order, key=lambda name: name != self._watched)
 
     @cached_property
     def fusion(self) -> Fusion:
@@ -237,7 +245,8 @@ class Ensemble:
         if added is not None:
             self._check_finite(f"the map of {name}", float(np.abs(added).max()))
         # A vector unit's sigmoid may be off by its last digit, and early exit relies on [0, 1].
-        return MemberScore(name, min(max(probability, 0.0), 1.0), logit, ms, added)
+        seen = pooled(features) if name == self._watched else None
+        return MemberScore(name, min(max(probability, 0.0), 1.0), logit, ms, added, seen)
 
     def _loaded(self, name: str) -> Backbone:
         """A member, loaded now if nothing asked for it before."""

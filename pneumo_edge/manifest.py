@@ -134,6 +134,33 @@ class BandFigures(Struct, frozen=True):
     """The same of the pneumonia films outside: called normal."""
 
 
+class GateRow(Struct, frozen=True):
+    """What the gate said of upright films that it was not fitted on."""
+
+    name: str
+    n: int
+    refused: int
+    """By their features or grey levels."""
+    distant: int
+    """Warned of by their features."""
+    turned: int
+    """Taken for turned or inverted."""
+    corrected: int
+    """Of these, set right: wrongly, unless the film did lie so."""
+
+
+class GateFigures(Struct, frozen=True):
+    """What the gate was fitted on, and how it did."""
+
+    member: str
+    """Whose features are watched."""
+    films: dict[str, int]
+    """Fitted on, by source."""
+    rows: list[GateRow]
+    noticed: dict[str, dict[str, Unit]]
+    """Share of a set's films that is noticed, by set, by what was done to them."""
+
+
 class Manifest(Struct, frozen=True, omit_defaults=True):
     """Everything that a reader of the bundle must know before it trusts a file in it."""
 
@@ -163,6 +190,8 @@ class Manifest(Struct, frozen=True, omit_defaults=True):
     """Bands around the operating points; None in a bundle that was packed without."""
     band_figures: list[BandFigures] = []
     """What the bands hold and leave, on films that they were not chosen on and on those that they were."""
+    gate: GateFigures | None = None
+    """How `gate.npz` did; None in a bundle without it."""
 
 
 def answer_id(manifest: Manifest) -> str:
@@ -184,5 +213,6 @@ def answer_id(manifest: Manifest) -> str:
         parity=[],
         provenance={},
         band_figures=[],
+        gate=None,
     )
     return hashlib.sha256(msgspec.json.encode(decisive, order="deterministic")).hexdigest()[:12]

@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from pneumo_edge.errors import BadRadiographError
-from pneumo_edge.screening import Prepared, Screener
+from pneumo_edge.screening import Prepared, Screener, refusal
 from pneumo_edge.sources import STDIN, Source
 from pneumo_edge.types import Finding, Refusal
 
@@ -63,4 +63,4 @@ def _score(screener: Screener, source: Source, film: Future[Prepared]) -> Outcom
     try:
         return screener.finish(film.result())
     except BadRadiographError as err:
-        return Refusal(source.name, err.what, err.remedy)
+        return refusal(source, err)

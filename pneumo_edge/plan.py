@@ -89,13 +89,16 @@ def _measured(bundle: Bundle) -> choice.Choice | None:
     return found
 
 
-def open_ensemble(plan: Plan, bundle: Bundle, explains: bool = False) -> Decider:
+def open_ensemble(
+    plan: Plan, bundle: Bundle, explains: bool = False, watched: str | None = None
+) -> Decider:
     """Open what was planned; the members are loaded with the first film.
 
     Args:
         plan: As `make` made it.
         bundle: What to run.
         explains: Give each member's map, too.
+        watched: The member whose features the gate wants.
 
     Raises:
         BundleError: the head cannot be loaded, contradicts the manifest, or has no maps.
@@ -109,7 +112,7 @@ def open_ensemble(plan: Plan, bundle: Bundle, explains: bool = False) -> Decider
             raise
         engine = engines.choose(plan.fallback)
         _fell(err, engine.name)
-    first = Ensemble(bundle, engine, plan.threads, plan.side_by_side, explains)
+    first = Ensemble(bundle, engine, plan.threads, plan.side_by_side, explains, watched)
     falls = plan.fallback if engine.name != plan.fallback else None
     if engine.name == "gpu":
         # Drivers print while they load, so nothing else may be under way.
@@ -119,17 +122,17 @@ def open_ensemble(plan: Plan, bundle: Bundle, explains: bool = False) -> Decider
             if falls is None:
                 raise
             _fell(err, falls)
-            return _second(plan, bundle, falls, explains)()
-    return (
-        first if falls is None else Fallback(first, _second(plan, bundle, falls, explains), _fell)
-    )
+            return _second(plan, bundle, falls, explains, watched)()
+    if falls is None:
+        return first
+    return Fallback(first, _second(plan, bundle, falls, explains, watched), _fell)
 
 
 def _second(
-    plan: Plan, bundle: Bundle, name: engines.EngineName, explains: bool
+    plan: Plan, bundle: Bundle, name: engines.EngineName, explains: bool, watched: str | None
 ) -> Callable[[], Ensemble]:
     cores = max(1, threads.available() // plan.lanes)
-    return lambda: Ensemble(bundle, engines.choose(name), cores, explains=explains)
+    return lambda: Ensemble(bundle, engines.choose(name), cores, explains=explains, watched=watched)
 
 
 def _fell(err: EngineError | PneumoEdgeError, name: str) -> None:

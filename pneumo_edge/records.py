@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from pneumo_edge.types import Finding, Interval, Refusal
+from pneumo_edge.types import Finding, GateVerdict, Interval, Refusal
 
 
 class MemberRecord(msgspec.Struct, frozen=True):
@@ -31,6 +31,15 @@ class IntervalRecord(msgspec.Struct, frozen=True):
     high: float
 
 
+class GateRecord(msgspec.Struct, frozen=True):
+    """What the gate said."""
+
+    verdict: str
+    reasons: list[str]
+    corrected: str | None
+    distance: float | None
+
+
 class ErrorRecord(msgspec.Struct, frozen=True):
     """Why there is no finding."""
 
@@ -39,7 +48,7 @@ class ErrorRecord(msgspec.Struct, frozen=True):
 
 
 class Record(msgspec.Struct, frozen=True):
-    """A finding with y or, after an early exit, an interval; or an error with all else but `file` null."""
+    """A finding with y or, after an early exit, an interval; or an error with all else but `file` and `gate` null."""
 
     file: str
     label: str | None = None
@@ -54,6 +63,7 @@ class Record(msgspec.Struct, frozen=True):
     engine: str | None = None
     bundle: str | None = None
     overlay: str | None = None
+    gate: GateRecord | None = None
     error: ErrorRecord | None = None
 
 
@@ -61,7 +71,7 @@ def record(outcome: Finding | Refusal) -> Record:
     """The stable, public form of an outcome. Probabilities, y and threshold are not rounded."""
     if isinstance(outcome, Refusal):
         error = ErrorRecord(encodable(outcome.what), encodable(outcome.remedy))
-        return Record(encodable(outcome.file), error=error)
+        return Record(encodable(outcome.file), gate=_gate(outcome.gate), error=error)
     ms = outcome.ms
     return Record(
         file=encodable(outcome.file),
@@ -80,11 +90,18 @@ def record(outcome: Finding | Refusal) -> Record:
         engine=outcome.engine,
         bundle=outcome.bundle,
         overlay=None if outcome.overlay is None else encodable(outcome.overlay),
+        gate=_gate(outcome.gate),
     )
 
 
 def _interval(span: Interval | None) -> IntervalRecord | None:
     return None if span is None else IntervalRecord(span.low, span.high)
+
+
+def _gate(said: GateVerdict | None) -> GateRecord | None:
+    if said is None:
+        return None
+    return GateRecord(said.verdict, list(said.reasons), said.corrected, said.distance)
 
 
 def encodable(text: str) -> str:

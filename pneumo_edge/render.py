@@ -64,6 +64,7 @@ def card(finding: Finding, look: Glyphs) -> str:
     lines += [
         "",
         f"  {_votes(finding)} of {len(finding.members)} members vote pneumonia{early}",
+        *_told(finding),
         f"  {finding.ms.total:.0f} ms, engine {finding.engine}, bundle {finding.bundle}",
     ]
     return "\n".join(lines)
@@ -78,8 +79,20 @@ def row(finding: Finding) -> str:
     return (
         f"{verdict}  y {_y(finding, '{:6.3f} to {:6.3f}', '{:6.3f}')}"
         f"  votes {votes}/{len(finding.members)}{leaning}"
-        f"  {printable(finding.file)}"
+        f"  {printable(finding.file)}{_note(finding)}"
     )
+
+
+def _told(finding: Finding) -> list[str]:
+    """What the gate warns of, a line each."""
+    reasons = finding.gate.reasons if finding.gate is not None else ()
+    return [_coloured(f"  gate: it {reason}", "yellow") for reason in reasons]
+
+
+def _note(finding: Finding) -> str:
+    """The same at the end of a line."""
+    reasons = finding.gate.reasons if finding.gate is not None else ()
+    return _coloured(f"  (gate: it {', and '.join(reasons)})", "yellow") if reasons else ""
 
 
 def summary(counts: dict[str, int], finding: Finding | None) -> str:

@@ -55,6 +55,7 @@ class Reply(msgspec.Struct, frozen=True):
     rows: int = 0
     cols: int = 0
     bits_stored: int = 0
+    colour: float = 0.0
     what: str = ""
     remedy: str = ""
 
@@ -203,7 +204,8 @@ class Sandbox:
         pixels = np.frombuffer(self._exchange.take(count * kind().itemsize), kind)
         if not 0 < count == len(pixels):
             raise DecoderLostError(f"{source} {self._death(self._stop(), False)}", _AGAIN)
-        return Radiograph(pixels.reshape(reply.rows, reply.cols), reply.bits_stored, source)
+        shaped = pixels.reshape(reply.rows, reply.cols)
+        return Radiograph(shaped, reply.bits_stored, source, reply.colour)
 
     def _stop(self) -> int:
         """End the worker, if there is one; what it exited with."""

@@ -86,4 +86,4 @@ def _answer(request: Request, films: Exchange) -> bytes:
         return msgspec.json.encode(Reply(what=err.what, remedy=err.remedy))
     films.put(film.pixels)
     rows, cols = film.pixels.shape
-    return msgspec.json.encode(Reply(rows, cols, film.bits_stored))
+    return msgspec.json.encode(Reply(rows, cols, film.bits_stored, film.colour))

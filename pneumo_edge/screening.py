@@ -15,10 +15,11 @@ from pneumo_edge.decode import decode
 from pneumo_edge.engines import Engine
 from pneumo_edge.ensemble import Decision, band_of
 from pneumo_edge.errors import BadRadiographError
+from pneumo_edge.gate.verdict import Gate, NotAChestFilmError
 from pneumo_edge.heatmap import Explanation, display, fuse
 from pneumo_edge.prepare import prepare
 from pneumo_edge.sources import Source
-from pneumo_edge.types import Finding, InputTensor, Interval, Radiograph, Refusal, Timings
+from pneumo_edge.types import Finding, GateVerdict, InputTensor, Interval, Radiograph, Refusal, Timings
 
 Decoder = Callable[[bytes, str], Radiograph]
 """As `decode.decode`: the bytes, and what to call them."""
@@ -54,28 +55,44 @@ class Prepared:
     decode_ms: float
     """To read and decode it."""
     prepare_ms: float
+    """To prepare it, and for the first half of the gate."""
     film: NDArray[np.uint8] | None = None
     """(rows, cols) at 8 bits, to draw a heat map on; None unless asked for."""
+    gate: GateVerdict | None = None
+    """So far; None where there is no gate."""
 
 
-def ready(source: Source, decoder: Decoder = decode, keep: bool = False) -> Prepared:
+def ready(
+    source: Source, decoder: Decoder = decode, keep: bool = False, gate: Gate | None = None
+) -> Prepared:
     """Read, decode and prepare.
 
     Args:
         source: What to read.
         decoder: Another one, as a sandbox's; it is called by several threads.
         keep: The film, too.
+        gate: Looks at the film, and may set it right.
 
     Raises:
-        BadRadiographError: the source cannot be read as a radiograph.
+        BadRadiographError: the source cannot be read as a radiograph, or the gate refuses it.
     """
     start = time.perf_counter()
     film = decoder(source.read(), source.name)
     decoded = time.perf_counter()
-    tensor = prepare(film)
+    tensor, verdict = prepare(film), None
+    if gate is not None:
+        looked = gate.look(film, tensor)
+        film, tensor, verdict = looked.film, looked.tensor, looked.verdict
     end = time.perf_counter()
     kept = display(film) if keep else None
-    return Prepared(source.name, tensor, (decoded - start) * 1e3, (end - decoded) * 1e3, kept)
+    decode_ms, prepare_ms = (decoded - start) * 1e3, (end - decoded) * 1e3
+    return Prepared(source.name, tensor, decode_ms, prepare_ms, kept, verdict)
+
+
+def refusal(source: Source, err: BadRadiographError) -> Refusal:
+    """A bad radiograph as a value."""
+    verdict = err.verdict if isinstance(err, NotAChestFilmError) else None
+    return Refusal(source.name, err.what, err.remedy, verdict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +108,8 @@ class Screener:
     decoder: Decoder = decode
     explains: bool = False
     """Give each finding its explanation; the ensemble has to give maps."""
+    gate: Gate | None = None
+    """Where it watches a member, the ensemble has to give that one's features; None lets every picture through."""
 
     def screen(self, source: Source) -> Finding:
         """Read, decode, prepare, score and compare with the threshold.
@@ -103,17 +122,18 @@ class Screener:
         return self.finish(self.ready(source))
 
     def ready(self, source: Source) -> Prepared:
-        """As `ready`, with what an explanation needs.
+        """As `ready`, with this screener's decoder and gate, and what an explanation needs.
 
         Raises:
-            BadRadiographError: the source cannot be read as a radiograph.
+            BadRadiographError: the source cannot be read as a radiograph, or the gate refuses it.
         """
-        return ready(source, self.decoder, self.explains)
+        return ready(source, self.decoder, self.explains, self.gate)
 
     def finish(self, film: Prepared) -> Finding:
         """Score and compare with the threshold.
 
         Raises:
+            BadRadiographError: the gate refuses the film by its features.
             BundleError: as `screen`.
             EngineError: the engine failed.
         """
@@ -123,6 +143,7 @@ class Screener:
         start = time.perf_counter()
         decision = self.ensemble.decide(film.tensor, threshold, self.early_exit, self.order, band)
         infer_ms = (time.perf_counter() - start) * 1e3
+        gate = self._judged(film, decision)
         return Finding(
             file=film.file,
             label=decision.label,
@@ -142,6 +163,7 @@ class Screener:
             explanation=self._explanation(film, decision),
             band=band,
             indeterminate=decision.indeterminate,
+            gate=gate,
         )
 
     def _explanation(self, film: Prepared, decision: Decision) -> Explanation | None:
@@ -154,4 +176,12 @@ class Screener:
         try:
             return self.screen(source)
         except BadRadiographError as err:
-            return Refusal(source.name, err.what, err.remedy)
+            return refusal(source, err)
+
+    def _judged(self, film: Prepared, decision: Decision) -> GateVerdict | None:
+        if self.gate is None or film.gate is None:
+            return film.gate
+        seen = (score.pooled for score in decision.members)
+        return self.gate.judge(
+            film.file, film.gate, next((row for row in seen if row is not None), None)
+        )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pneumo_edge.heatmap import Explanation
 
 Label = Literal["normal", "pneumonia"]
+Verdict = Literal["accept", "warn", "refuse"]
 DicomKind = Literal["report", "picture", "both"]
 """What goes back into a film's study."""
 
@@ -34,6 +35,10 @@ class Radiograph:
 
     source: str
     """The file, URL or device that the film came from, as the user named it."""
+
+    colour: float = 0.0
+    """0 to 1 of the whole range: how far red and blue lie from what brightness alone would make them, root mean
+    square. A film that was scanned in colour, tint and all, has next to none."""
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 2 or self.pixels.size == 0:
@@ -79,6 +84,8 @@ class MemberScore:
 
     map: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
     """(rows, cols) of the feature map: what each position adds to the logit, HiResCAM. None unless asked for."""
+    pooled: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
+    """(channels,) of the member that the gate watches; see `gate.distance.pooled`. None of the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +116,22 @@ class Interval:
         if self.high < band.low or self.low > band.high:
             return False
         return True if self.low >= band.low and self.high <= band.high else None
+
+
+@dataclass(frozen=True, slots=True)
+class GateVerdict:
+    """Whether a picture is a frontal chest radiograph such as the ensemble was trained on."""
+
+    verdict: Verdict
+
+    reasons: tuple[str, ...] = ()
+    """Each completes "it ..."; none where the film is accepted."""
+
+    corrected: str | None = None
+    """What was done to the film before it was scored, for instance "rotated by 180 degrees"."""
+
+    distance: float | None = None
+    """Of its features from those of training films: refused above 1. None where they were not looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +178,9 @@ class Finding:
     indeterminate: bool | None = None
     """Whether y lies in the band, both ends included: the label is there, and not to be gone by."""
 
+    gate: GateVerdict | None = None
+    """accept or warn; None where the gate was passed by."""
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -168,3 +194,6 @@ class Refusal:
 
     remedy: str
     """What to do about it."""
+
+    gate: GateVerdict | None = None
+    """refuse, with the reasons, where the gate refused it; None where it could not be read."""

@@ -104,9 +104,9 @@ class CsvWriter:
         head += ["indeterminate", "band_low", "band_high"]
         votes = [f"{name}_{field}" for name in members for field in ("probability", "ms")]
         times = ["decode_ms", "prepare_ms", "infer_ms", "total_ms"]
-        self._put(
-            [*head, *votes, *times, "engine", "bundle", "overlay", "error_what", "error_remedy"]
-        )
+        gate = ["gate", "gate_reasons", "gate_corrected", "gate_distance"]
+        last = ["engine", "bundle", "overlay", *gate, "error_what", "error_remedy"]
+        self._put([*head, *votes, *times, *last])
 
     def write(self, outcome: Outcome) -> None:
         out = record(outcome)
@@ -121,9 +121,11 @@ class CsvWriter:
         ms = out.ms
         times = [ms.decode, ms.prepare, ms.infer, ms.total] if ms else [None] * 4
         error = [out.error.what, out.error.remedy] if out.error else [None] * 2
-        self._put(
-            [*head, doubt, *band, *votes, *times, out.engine, out.bundle, out.overlay, *error]
-        )
+        gate: list[Any] = [None] * 4
+        if (said := out.gate) is not None:
+            gate = [said.verdict, "; ".join(said.reasons), said.corrected, said.distance]
+        last = [out.engine, out.bundle, out.overlay, *gate, *error]
+        self._put([*head, doubt, *band, *votes, *times, *last])
 
     def close(self) -> None:
         if self._owned:

@@ -25,7 +25,7 @@ _LIMITS = """\
 ## What it cannot do
 
 - It knows two answers. It was never shown a film of anything else, and says `normal` or `pneumonia` of
-  a hand, of a receipt and of tuberculosis alike. This version has no gate that refuses such a picture.
+  tuberculosis and of a fracture alike. {gate}
 - It was trained on frontal films of children of one to five years from one hospital. Adults, other
   hospitals, other detectors, lateral views and photographs of films were not part
   of it, and a drop there is to be expected.
@@ -56,7 +56,8 @@ def render_card(manifest: Manifest) -> str:
         _elsewhere(manifest),
         _bands(manifest),
         _parity(manifest),
-        _LIMITS,
+        _gate(manifest),
+        _LIMITS.format(gate=_GATED if manifest.gate is not None else _UNGATED),
     ]
     return "\n".join(parts)
 
@@ -244,6 +245,45 @@ CHANCE = 0.5
 """The AUC of a coin."""
 
 _SUBJECTS = ("fused", "vgg16", "vgg19", "resnet50", "xception", "cnn")
+
+
+_GATED = """A hand or a receipt the gate refuses, within the figures above; it knows nothing of
+  findings, and lets through a film that shows another disease."""
+_UNGATED = """This bundle has no statistics for the gate: a picture of a hand is told from
+  a film by its size, shape, colour and contrast alone."""
+
+
+def _gate(manifest: Manifest) -> str:
+    """What the gate refuses and notices, where the bundle has one."""
+    gate = manifest.gate
+    if gate is None:
+        return ""
+    fitted = ", ".join(f"{count} of `{name}`" for name, count in gate.films.items())
+    rows = "\n".join(
+        f"| {row.name} | {row.n} | {row.refused} | {row.distant} | {row.turned} | {row.corrected} |"
+        for row in gate.rows
+    )
+    changes = list(next(iter(gate.noticed.values()), {}))
+    noticed = "\n".join(
+        f"| {name} | {' | '.join(f'{shares[change]:.1%}' for change in changes)} |"
+        for name, shares in gate.noticed.items()
+    )
+    return f"""\
+## The gate
+
+It refuses what is no frontal chest radiograph by its grey levels and by the features of {gate.member}, and sets right
+films that were turned or inverted. Fitted on upright films ({fitted}); others, of other patients, set every threshold.
+
+| upright films, not fitted on | n | refused | warned as unlike | taken for turned or inverted | of these, set right |
+| --- | --- | --- | --- | --- | --- |
+{rows}
+
+Of the same films, laid otherwise or cropped, it notices:
+
+| films | {" | ".join(changes)} |
+| --- |{" --- |" * len(changes)}
+{noticed}
+"""
 
 
 def _parity(manifest: Manifest) -> str:
