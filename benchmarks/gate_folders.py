@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -11,7 +12,6 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 from pneumo_edge.bundle import Bundle
 from pneumo_edge.decode import decode
@@ -25,6 +25,8 @@ from pneumo_edge.prepare import prepare
 from pneumo_edge.sources import Source, expand
 from pneumo_edge.types import GateVerdict, Radiograph
 
+NORMAL_975 = 1.959964
+"""The 97.5 % quantile of the normal distribution."""
 ENLARGED = 192
 """Pixels to which a picture is enlarged that is too small to be read, so that the gate itself is asked."""
 
@@ -57,10 +59,13 @@ class Share:
 
     @classmethod
     def of(cls, count: int, n: int) -> Share:
+        """Source: Wilson, "Probable inference, the law of succession, and statistical inference", 1927."""
         if n == 0:
             return cls(0, 0, 0.0, 1.0)
-        interval = binomtest(count, n).proportion_ci(method="wilson")
-        return cls(count, n, float(interval.low), float(interval.high))
+        share, z2 = count / n, NORMAL_975**2
+        middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+        half = NORMAL_975 * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+        return cls(count, n, max(middle - half, 0.0), min(middle + half, 1.0))
 
     @property
     def value(self) -> float:

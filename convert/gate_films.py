@@ -15,8 +15,8 @@ from train.unlabelled import list_unlabelled
 
 LIMIT = 4000
 """Films of a source, at most: more of them do not move a threshold."""
-LEAST = 30
-"""Films of a source, at least: of fewer, one in a hundred cannot be told."""
+LEAST = 20
+"""Films of a source, at least. With fewer than some hundred the one of them that is farthest sets the threshold."""
 HELD_OUT = 1 / 3
 """Share of a source's patients on which thresholds are chosen."""
 BESIDE = "pretrain"

@@ -126,7 +126,8 @@ def _subspace(sources: Sequence[NDArray[np.float32]]) -> Subspace:
     share = [(rows - mean) / scale / np.sqrt(len(rows) * len(sources)) for rows in sources]
     stacked = np.concatenate(share)
     covariance = stacked.T @ stacked
-    _, basis = eigsh(covariance, DIRECTIONS, v0=np.ones(len(covariance)))
+    count = max(1, min(DIRECTIONS, len(covariance) // 4, len(stacked) // 2))
+    _, basis = eigsh(covariance, count, v0=np.ones(len(covariance)))
     # As it will be read back, so that thresholds and films meet the same numbers.
     basis = basis.astype(np.float16)
     whole = Subspace(mean.astype(np.float32), scale.astype(np.float32), basis, 1.0)
