@@ -185,9 +185,13 @@ def ask(name: str, folder: Path, asked: Asked, enlarge: bool = False) -> Folder:
 
 def plain(reason: str) -> str:
     """A reason without its figures: what stands before a bracket, a colon or a comma."""
+    if "coarser" in reason:
+        return "is small"
+    if "longer" in reason:
+        return "is long"
     for end in (" (", ":", ","):
         reason = reason.partition(end)[0]
-    return "is small" if "coarser" in reason else "is long" if "longer" in reason else reason
+    return reason
 
 
 def change(name: str, folder: Path, asked: Asked, limit: int) -> list[Changed]:

@@ -19,7 +19,15 @@ from pneumo_edge.gate.verdict import Gate, NotAChestFilmError
 from pneumo_edge.heatmap import Explanation, display, fuse
 from pneumo_edge.prepare import prepare
 from pneumo_edge.sources import Source
-from pneumo_edge.types import Finding, GateVerdict, InputTensor, Interval, Radiograph, Refusal, Timings
+from pneumo_edge.types import (
+    Finding,
+    GateVerdict,
+    InputTensor,
+    Interval,
+    Radiograph,
+    Refusal,
+    Timings,
+)
 
 Decoder = Callable[[bytes, str], Radiograph]
 """As `decode.decode`: the bytes, and what to call them."""
