@@ -1,4 +1,6 @@
-"""`pneumo-edge bench`: report, compare, process, exit, operations, roofline, fuzz, saliency, sandbox, gate, selection."""
+"""`pneumo-edge bench`: report, compare, process, exit, operations, roofline, fuzz, saliency, sandbox, gate,
+selection.
+"""
 
 import typer
 

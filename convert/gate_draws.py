@@ -23,6 +23,8 @@ GAMMA = 0.4
 """Largest logarithm of the exponent by which an exposure may differ."""
 KEPT = (0.4, 0.65)
 """Share of its height or of its width that a badly cropped film shows."""
+CUT = 0.25
+"""Share of the films of a round that are badly cropped before they are laid."""
 POSES_A_FILM = 3
 """Poses drawn for each film and round."""
 
@@ -50,7 +52,11 @@ def pose_draws(films: NDArray[np.uint8], rounds: int, seed: int) -> Iterator[Dra
     """Every film in some poses each round, with their numbers."""
     rng = np.random.default_rng(seed)
     for _ in range(rounds):
-        small = np.repeat(varied(films, rng), POSES_A_FILM, 0)
+        small = varied(films, rng)
+        # Half a chest is no turned one: what is cut off must not tell how a film lies.
+        for row in np.flatnonzero(rng.random(len(films)) < CUT):
+            small[row] = _exposed(cropped(films[row], rng)[:, :, 0], rng)
+        small = np.repeat(small, POSES_A_FILM, 0)
         numbers = rng.integers(0, POSES, len(small))
         laid = [
             Pose.of(int(number)).apply(film) for film, number in zip(small, numbers, strict=True)

@@ -119,17 +119,23 @@ def _pose(
     found = see(known.pose, tensor)
     corrected, told = None, []
     if found.pose != Pose() and found.probability >= known.notice_at:
-        if found.probability >= known.correct_at:
+        right = upright(film, found.pose)
+        again = prepare(right)
+        # Half a film may look turned; what still looks cropped once it is set right is not certain.
+        if found.probability >= known.correct_at and not _cropped(known, again):
             corrected = found.pose.undo()
             told.append(f"{found.pose.told()}: it was {corrected} before it was scored")
-            film = upright(film, found.pose)
-            tensor = prepare(film)
+            film, tensor = right, again
         else:
             told.append(
                 f"perhaps {found.pose.told()} (probability {found.probability:.2f}): it was left as it is"
             )
     if (found.pose == Pose() or corrected) and found.mirrored >= known.mirror_at:
         told.append("may be mirrored, unless the heart or an opacity makes it look so")
-    if float(known.crop.of(tensor)[1]) >= known.crop_at:
+    if _cropped(known, tensor):
         told.append("seems to be cropped: part of the lungs may be missing")
     return film, tensor, corrected, tuple(told)
+
+
+def _cropped(known: Statistics, tensor: InputTensor) -> bool:
+    return float(known.crop.of(tensor)[1]) >= known.crop_at

@@ -62,6 +62,16 @@ def test_without_certainty_a_film_is_left_as_it_is(statistics: Statistics, laid:
     np.testing.assert_array_equal(looked.film.pixels, laid(Pose(2)))
 
 
+def test_what_would_still_look_cropped_is_not_turned(statistics: Statistics, laid: Laid) -> None:
+    always = replace(statistics.crop, second_bias=np.array([0, 9], np.float32))
+    looked = look(Gate(replace(statistics, crop=always)), laid(Pose(2)))
+    assert looked.verdict.corrected is None
+    assert [reason.partition(" (")[0] for reason in looked.verdict.reasons] == [
+        "perhaps lies upside down",
+        "seems to be cropped: part of the lungs may be missing",
+    ]
+
+
 def features(beside: float) -> NDArray[np.float32]:
     """A residual of `beside`, however far along what films vary in."""
     row = np.zeros(8, np.float32)
