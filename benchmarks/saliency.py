@@ -17,6 +17,7 @@ import typer
 from numpy.typing import NDArray
 
 from benchmarks import occlusion, random_head
+from benchmarks.pages import PageOption, put
 from benchmarks.results import save
 from benchmarks.saliency_results import SCHEMA, Areas, Curve, Randomised, Saliency, Tenth, lines
 from pneumo_edge import plan
@@ -211,6 +212,7 @@ def command(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the JSON here.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write a page with plots here.")] = None,
     png: Annotated[Path | None, typer.Option(help="Write the curves as a PNG here.")] = None,
+    page: PageOption = None,
 ) -> None:
     """Hold heat maps against shuffled heads and against taking the film away; the last line is JSON."""
     for path in (json_file, html, png):
@@ -238,6 +240,8 @@ def command(
         curves=drawn,
     )
     print("\n".join(lines(found)))
+    if page is not None:
+        put(page, "bench saliency", list(lines(found)))
     if json_file is not None:
         save(msgspec.json.format(msgspec.json.encode(found)) + b"\n", json_file)
     if html is not None or png is not None:

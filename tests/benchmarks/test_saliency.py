@@ -63,8 +63,13 @@ def test_the_command_checks_the_bundle_that_ships(films: Path, tmp_path: Path) -
     pytest.importorskip("matplotlib")
     places = {name: tmp_path / f"out.{name}" for name in ("json", "html", "png")}
     options = [part for name, path in places.items() for part in (f"--{name}", str(path))]
-    done = CliRunner().invoke(app, ["saliency", "--data", str(films), *options])
+    text = tmp_path / "page.md"
+    text.write_text("above\n<!-- begin bench saliency -->\n<!-- end bench saliency -->\nbelow\n")
+    done = CliRunner().invoke(
+        app, ["saliency", "--data", str(films), "--page", str(text), *options]
+    )
     assert done.exit_code == 0, done.output
+    assert "| deletion | map |" in text.read_text()
     found = msgspec.convert(json.loads(done.output.splitlines()[-1]), Saliency)
     assert found == msgspec.json.decode(places["json"].read_bytes(), type=Saliency)
     assert (found.films, [row.shuffled for row in found.randomised]) == (
