@@ -1,6 +1,4 @@
-"""`pneumo-edge bench`: report, compare, process, exit, operations, roofline, fuzz, saliency, sandbox, gate,
-selection.
-"""
+"""`pneumo-edge bench`: one command for each question about time, memory and answers."""
 
 import typer
 
@@ -12,6 +10,7 @@ from benchmarks import (
     infer_process,
     model_selection,
     operations,
+    photos,
     report,
     roofline,
     saliency,
@@ -29,4 +28,5 @@ app.command("fuzz")(fuzz.command)
 app.command("saliency")(saliency.command)
 app.command("sandbox")(sandbox_cost.command)
 app.command("gate")(gate.command)
+app.command("photos")(photos.command)
 app.command("selection")(model_selection.command)

@@ -16,7 +16,7 @@ from pneumo_edge.bundle import Bundle
 from pneumo_edge.decode import decode
 from pneumo_edge.gate.verdict import Gate
 from pneumo_edge.screening import Decoder, Screener
-from pneumo_edge.types import DicomKind, Finding, Refusal
+from pneumo_edge.types import DicomKind, Finding, PhotoMode, Refusal
 
 Step = Callable[[Finding | Refusal], Finding | Refusal]
 Form = Literal["text", "json", "jsonl", "csv"]
@@ -45,6 +45,9 @@ class Request:
 
     early_exit: bool = False
     """Stop at the member that decides the label."""
+
+    photo: PhotoMode = "auto"
+    """Take the film out of a photo of it."""
 
     gate: bool = True
     """Refuse what is no frontal chest radiograph, and set films right that lie otherwise."""
@@ -89,8 +92,8 @@ def _decoder(request: Request, stack: ExitStack) -> Decoder:
         from pneumo_edge.sandbox import Sandbox
 
         box = stack.enter_context(closing(Sandbox()))
-        return partial(box.decode, force=request.force)
-    return partial(decode, force=request.force)
+        return partial(box.decode, force=request.force, photo=request.photo)
+    return partial(decode, force=request.force, photo=request.photo)
 
 
 def _run(request: Request, decoder: Decoder) -> bool:

@@ -110,6 +110,14 @@ class EngineChoice(str, Enum):
     openvino = "openvino"
 
 
+class PhotoChoice(str, Enum):
+    """Whether a film is taken out of a photo of it."""
+
+    auto = "auto"
+    always = "always"
+    never = "never"
+
+
 class DicomChoice(str, Enum):
     """What goes back into a film's study."""
 
@@ -184,6 +192,10 @@ def infer(
         bool,
         typer.Option("--early-exit", help="Stop at the member that decides the label: y unknown."),
     ] = False,
+    photo: Annotated[
+        PhotoChoice,
+        typer.Option(help="Take a film out of a photo of it: where it is certain, always, never."),
+    ] = PhotoChoice.auto,
     gate: Annotated[
         bool,
         typer.Option(help="Refuse what is no frontal chest radiograph; see docs/gate.md."),
@@ -238,6 +250,7 @@ def infer(
         threads=cores,
         bundle=opening,
         early_exit=early_exit,
+        photo=photo.value,
         gate=gate,
         force=force,
         sandbox=sandbox,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
@@ -15,7 +16,8 @@ from pneumo_edge.dicom import is_dicom
 from pneumo_edge.errors import BadRadiographError
 from pneumo_edge.image_header import ImageHeader, MalformedHeaderError, gif_frames, read_header
 from pneumo_edge.limits import check_bytes, check_size
-from pneumo_edge.types import Radiograph
+from pneumo_edge.photo import Film, rectify
+from pneumo_edge.types import PhotoMode, Radiograph
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".tif", ".tiff", ".bmp", ".dib", ".webp"})
 """File names that a folder is searched for, in lower case."""
@@ -90,7 +92,7 @@ def read_bytes(path: Path) -> bytes:
         ) from None
 
 
-def decode(data: bytes, source: str, force: bool = False) -> Radiograph:
+def decode(data: bytes, source: str, force: bool = False, photo: PhotoMode = "auto") -> Radiograph:
     """Decode PNG, JPEG, TIFF, BMP or WebP bytes, 8 or 16 bits, one frame; or DICOM, by its extra.
 
     Colour becomes grey by the luma 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601). What is
@@ -102,10 +104,11 @@ def decode(data: bytes, source: str, force: bool = False) -> Radiograph:
         data: The whole file; dimensions are checked in its header before anything is decoded.
         source: What to call it in messages and in the finding.
         force: Read a DICOM file even if it says that it is no radiograph.
+        photo: Whether to take the film out of a photo of it; see `photo.rectify`. DICOM files are no photos.
 
     Raises:
         BadRadiographError: it is of no such format, damaged, truncated, has several frames, or its
-            size is out of range.
+            size is out of range; or it is a photo of several films, or, where that was asked for, of none.
     """
     check_bytes(len(data), source)
     if is_dicom(data):
@@ -118,8 +121,15 @@ def decode(data: bytes, source: str, force: bool = False) -> Radiograph:
         raise BadRadiographError(f"{source} is {_other(data)}, not a radiograph", EXPORT)
     _check_header(header, source)
     pixels = _pixels(data, header, source)
+    note = None
+    if photo != "never" and not header.inverted:
+        found = rectify(_upright(pixels, header.orientation), photo, header.by_camera, source)
+        if isinstance(found, Film):
+            return Radiograph(found.pixels, 8, source, photo=found.note)
+        note = found
     grey = _upright(_grey(pixels, header), header.orientation)
-    return _radiograph(grey, header, source, _colour(pixels))
+    film = _radiograph(grey, header, source, _colour(pixels))
+    return film if note is None else replace(film, photo=note)
 
 
 def _dicom(data: bytes, source: str, force: bool) -> Radiograph:
@@ -194,7 +204,7 @@ def _grey(pixels: Pixels, header: ImageHeader) -> Pixels:
 def _upright(pixels: Pixels, orientation: int) -> Pixels:
     """Undo an EXIF orientation (CIPA DC-008, tag 274)."""
     if orientation in (5, 6, 7, 8):
-        pixels = pixels.transpose()
+        pixels = pixels.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):
         pixels = pixels[:, ::-1]
     if orientation in (3, 4, 7, 8):

@@ -31,6 +31,9 @@ class ImageHeader:
     orientation: int = 1
     """EXIF orientation, 1 to 8, still to be applied to what OpenCV decodes."""
 
+    by_camera: bool = False
+    """The EXIF block tells of an exposure."""
+
     premultiplied: bool = False
     """The codec hands out colour that is already multiplied by its alpha."""
 
@@ -97,7 +100,7 @@ def _png(data: bytes) -> ImageHeader:
     cols, rows = struct.unpack_from(">II", data, 16)
     if data[12:16] != b"IHDR":
         raise ValueError("no IHDR chunk")
-    frames, orientation, complete, at = 1, 1, False, 8
+    frames, complete, at, exif = 1, False, 8, b""
     for _ in range(MAX_CHUNKS):
         if at + 12 > len(data):
             break
@@ -105,17 +108,17 @@ def _png(data: bytes) -> ImageHeader:
         if kind == b"acTL":
             frames = struct.unpack_from(">I", data, at + 8)[0]
         elif kind == b"eXIf":
-            orientation = tiff_tags.orientation(data[at + 8 : at + 8 + length])
+            exif = data[at + 8 : at + 8 + length]
         elif kind == b"IEND":
             complete = True
             break
         at += 12 + length
-    return ImageHeader("PNG", rows, cols, frames, complete, orientation)
+    return ImageHeader("PNG", rows, cols, frames, complete, *_exif(exif))
 
 
 def _jpeg(data: bytes) -> ImageHeader:
     rows = cols = 0
-    orientation, at = 1, 2
+    at, exif = 2, b""
     while True:
         if data[at] != 0xFF:
             raise ValueError(f"no marker at byte {at}")
@@ -127,13 +130,18 @@ def _jpeg(data: bytes) -> ImageHeader:
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             rows, cols = struct.unpack_from(">HH", data, body + 1)
         elif marker == 0xE1 and data[body : body + 6] == b"Exif\0\0":
-            orientation = tiff_tags.orientation(data[body + 6 : body + length - 2])
+            exif = data[body + 6 : body + length - 2]
         elif marker == 0xDA:
             break
         at += 1 + length
     # Inside a scan 0xFF is always followed by 0 or a restart marker, so this is the end marker.
     complete = data.find(b"\xff\xd9", at) != -1
-    return ImageHeader("JPEG", rows, cols, complete=complete, orientation=orientation)
+    return ImageHeader("JPEG", rows, cols, 1, complete, *_exif(exif))
+
+
+def _exif(block: bytes) -> tuple[int, bool]:
+    """Orientation, and whether a camera took it."""
+    return tiff_tags.orientation(block), tiff_tags.by_camera(block)
 
 
 def _tiff(data: bytes) -> ImageHeader:
@@ -163,7 +171,7 @@ def _bmp(data: bytes) -> ImageHeader:
 
 def _webp(data: bytes) -> ImageHeader:
     rows = cols = frames = 0
-    orientation, at = 1, 12
+    at, exif = 12, b""
     end = 8 + struct.unpack_from("<I", data, 4)[0]
     for _ in range(MAX_CHUNKS):
         if at + 8 > min(end, len(data)):
@@ -181,11 +189,9 @@ def _webp(data: bytes) -> ImageHeader:
         elif kind == b"ANMF":
             frames += 1
         elif kind == b"EXIF":
-            orientation = tiff_tags.orientation(
-                data[body : body + length].removeprefix(b"Exif\0\0")
-            )
+            exif = data[body : body + length].removeprefix(b"Exif\0\0")
         at = body + length + (length & 1)
-    return ImageHeader("WebP", rows, cols, max(frames, 1), end <= len(data), orientation)
+    return ImageHeader("WebP", rows, cols, max(frames, 1), end <= len(data), *_exif(exif))
 
 
 _PARSERS: tuple[tuple[Callable[[bytes], bool], Callable[[bytes], ImageHeader]], ...] = (

@@ -64,6 +64,7 @@ class Record(msgspec.Struct, frozen=True):
     bundle: str | None = None
     overlay: str | None = None
     gate: GateRecord | None = None
+    photo: str | None = None
     error: ErrorRecord | None = None
 
 
@@ -91,6 +92,7 @@ def record(outcome: Finding | Refusal) -> Record:
         bundle=outcome.bundle,
         overlay=None if outcome.overlay is None else encodable(outcome.overlay),
         gate=_gate(outcome.gate),
+        photo=outcome.photo,
     )
 
 

@@ -64,6 +64,7 @@ def card(finding: Finding, look: Glyphs) -> str:
     lines += [
         "",
         f"  {_votes(finding)} of {len(finding.members)} members vote pneumonia{early}",
+        *([f"  photo: {finding.photo}"] if finding.photo is not None else []),
         *_told(finding),
         f"  {finding.ms.total:.0f} ms, engine {finding.engine}, bundle {finding.bundle}",
     ]
@@ -75,10 +76,11 @@ def row(finding: Finding) -> str:
     votes, said = _votes(finding), _said(finding)
     # As wide as the longest verdict that the bundle can give, so that columns stay in line.
     verdict = paint(f"{said.upper():<{9 if finding.band is None else 13}}", said)
+    photo = "  photo" if finding.photo is not None else ""
     leaning = f"  leans to {finding.label}" if finding.indeterminate else ""
     return (
         f"{verdict}  y {_y(finding, '{:6.3f} to {:6.3f}', '{:6.3f}')}"
-        f"  votes {votes}/{len(finding.members)}{leaning}"
+        f"  votes {votes}/{len(finding.members)}{leaning}{photo}"
         f"  {printable(finding.file)}{_note(finding)}"
     )
 

@@ -18,7 +18,7 @@ import numpy as np
 from pneumo_edge.errors import BadRadiographError, PneumoEdgeError
 from pneumo_edge.exchange import Exchange
 from pneumo_edge.limits import check_bytes
-from pneumo_edge.types import Radiograph
+from pneumo_edge.types import PhotoMode, Radiograph
 
 NAMELESS = "\0"
 """What the worker calls every film: no file name leaves this process."""
@@ -47,6 +47,7 @@ class Request(msgspec.Struct, frozen=True):
     """Bytes of the file."""
 
     force: bool
+    photo: PhotoMode
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -56,6 +57,7 @@ class Reply(msgspec.Struct, frozen=True):
     cols: int = 0
     bits_stored: int = 0
     colour: float = 0.0
+    photo: str | None = None
     what: str = ""
     remedy: str = ""
 
@@ -82,7 +84,9 @@ class Sandbox:
         self._closed = False
         self._start()
 
-    def decode(self, data: bytes, source: str, force: bool = False) -> Radiograph:
+    def decode(
+        self, data: bytes, source: str, force: bool = False, photo: PhotoMode = "auto"
+    ) -> Radiograph:
         """As `decode.decode`.
 
         Raises:
@@ -95,7 +99,7 @@ class Sandbox:
             if self._closed:
                 raise DecoderLostError(f"{source} came after the sandbox was closed", _AGAIN)
             worker = self._ready_worker()
-            reply = self._ask(worker, data, source, force)
+            reply = self._ask(worker, Request(len(data), force, photo), data, source)
             if reply.what:
                 what, remedy = (
                     text.replace(NAMELESS, source) for text in (reply.what, reply.remedy)
@@ -158,12 +162,14 @@ class Sandbox:
             self._up = True
         return self._worker
 
-    def _ask(self, worker: subprocess.Popen[bytes], data: bytes, source: str, force: bool) -> Reply:
+    def _ask(
+        self, worker: subprocess.Popen[bytes], request: Request, data: bytes, source: str
+    ) -> Reply:
         self._exchange.put(data)
         assert worker.stdin is not None
         try:
             # Far less than a pipe holds: this never blocks.
-            worker.stdin.write(msgspec.json.encode(Request(len(data), force)) + b"\n")
+            worker.stdin.write(msgspec.json.encode(request) + b"\n")
             line = self._line(worker, self.limits.wall_s)
             if line is not None:
                 return msgspec.json.decode(line, type=Reply)
@@ -205,7 +211,7 @@ class Sandbox:
         if not 0 < count == len(pixels):
             raise DecoderLostError(f"{source} {self._death(self._stop(), False)}", _AGAIN)
         shaped = pixels.reshape(reply.rows, reply.cols)
-        return Radiograph(shaped, reply.bits_stored, source, reply.colour)
+        return Radiograph(shaped, reply.bits_stored, source, reply.colour, reply.photo)
 
     def _stop(self) -> int:
         """End the worker, if there is one; what it exited with."""

@@ -81,9 +81,9 @@ def _renew_time(cpu_s: int) -> None:
 
 def _answer(request: Request, films: Exchange) -> bytes:
     try:
-        film = decode(films.take(request.size), NAMELESS, request.force)
+        film = decode(films.take(request.size), NAMELESS, request.force, request.photo)
     except BadRadiographError as err:
         return msgspec.json.encode(Reply(what=err.what, remedy=err.remedy))
     films.put(film.pixels)
     rows, cols = film.pixels.shape
-    return msgspec.json.encode(Reply(rows, cols, film.bits_stored, film.colour))
+    return msgspec.json.encode(Reply(rows, cols, film.bits_stored, film.colour, film.photo))

@@ -68,6 +68,8 @@ class Prepared:
     """(rows, cols) at 8 bits, to draw a heat map on; None unless asked for."""
     gate: GateVerdict | None = None
     """So far; None where there is no gate."""
+    photo: str | None = None
+    """See `Radiograph.photo`."""
 
 
 def ready(
@@ -87,14 +89,14 @@ def ready(
     start = time.perf_counter()
     film = decoder(source.read(), source.name)
     decoded = time.perf_counter()
-    tensor, verdict = prepare(film), None
+    tensor, verdict, photo = prepare(film), None, film.photo
     if gate is not None:
         looked = gate.look(film, tensor)
         film, tensor, verdict = looked.film, looked.tensor, looked.verdict
     end = time.perf_counter()
     kept = display(film) if keep else None
     decode_ms, prepare_ms = (decoded - start) * 1e3, (end - decoded) * 1e3
-    return Prepared(source.name, tensor, decode_ms, prepare_ms, kept, verdict)
+    return Prepared(source.name, tensor, decode_ms, prepare_ms, kept, verdict, photo)
 
 
 def refusal(source: Source, err: BadRadiographError) -> Refusal:
@@ -172,6 +174,7 @@ class Screener:
             band=band,
             indeterminate=decision.indeterminate,
             gate=gate,
+            photo=film.photo,
         )
 
     def _explanation(self, film: Prepared, decision: Decision) -> Explanation | None:

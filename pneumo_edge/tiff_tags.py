@@ -9,6 +9,7 @@ MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 SUBFILE_TYPE, COLS, ROWS, BITS_PER_SAMPLE, PHOTOMETRIC = 254, 256, 257, 258, 262
 ORIENTATION, SAMPLES_PER_PIXEL, EXTRA_SAMPLES = 274, 277, 338
+EXIF_IFD, EXPOSURE_TIME, F_NUMBER, FOCAL_LENGTH = 34665, 33434, 33437, 37386
 MIN_IS_WHITE = 0
 """Value of PHOTOMETRIC (TIFF 6.0, section 4)."""
 
@@ -44,13 +45,33 @@ def pages(data: bytes) -> list[dict[int, int]]:
 
 def orientation(exif: bytes) -> int:
     """The orientation in an EXIF block, 1 (upright) where it is absent, damaged or out of range."""
-    if exif[:4] not in MAGICS:
-        return 1
-    try:
-        value = pages(exif)[0].get(ORIENTATION, 1)
-    except (ValueError, struct.error):
-        return 1
+    value = _first(exif).get(ORIENTATION, 1)
     return value if 1 <= value <= 8 else 1
+
+
+def by_camera(exif: bytes) -> bool:
+    """Whether an EXIF block tells of an exposure (CIPA DC-008: time, f-number or focal length), as scanners do not."""
+    place = _first(exif).get(EXIF_IFD)
+    if place is None:
+        return False
+    order = "<" if exif.startswith(b"II") else ">"
+    try:
+        count: int = struct.unpack_from(order + "H", exif, place)[0]
+        entries = range(place + 2, place + 2 + 12 * min(count, MAX_PAGES), 12)
+        tags = {struct.unpack_from(order + "H", exif, entry)[0] for entry in entries}
+    except struct.error:
+        return False
+    return bool(tags & {EXPOSURE_TIME, F_NUMBER, FOCAL_LENGTH})
+
+
+def _first(exif: bytes) -> dict[int, int]:
+    """The first directory of an EXIF block; empty where it is absent or damaged."""
+    if exif[:4] not in MAGICS:
+        return {}
+    try:
+        return pages(exif)[0]
+    except (ValueError, struct.error):
+        return {}
 
 
 def _page(data: bytes, at: int, order: str, big: bool) -> tuple[dict[int, int], int]:

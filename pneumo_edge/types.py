@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Label = Literal["normal", "pneumonia"]
 Verdict = Literal["accept", "warn", "refuse"]
+PhotoMode = Literal["auto", "always", "never"]
+"""Whether a film is taken out of a photo of it: where that is certain, in any case, or not at all."""
 DicomKind = Literal["report", "picture", "both"]
 """What goes back into a film's study."""
 
@@ -39,6 +41,9 @@ class Radiograph:
     colour: float = 0.0
     """0 to 1 of the whole range: how far red and blue lie from what brightness alone would make them, root mean
     square. A film that was scanned in colour, tint and all, has next to none."""
+
+    photo: str | None = None
+    """In words, what was done to a photo of a film, or why nothing was; None where it is none."""
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 2 or self.pixels.size == 0:
@@ -180,6 +185,9 @@ class Finding:
 
     gate: GateVerdict | None = None
     """accept or warn; None where the gate was passed by."""
+
+    photo: str | None = None
+    """See `Radiograph.photo`."""
 
 
 @dataclass(frozen=True, slots=True)

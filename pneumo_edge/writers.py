@@ -104,7 +104,7 @@ class CsvWriter:
         head += ["indeterminate", "band_low", "band_high"]
         votes = [f"{name}_{field}" for name in members for field in ("probability", "ms")]
         times = ["decode_ms", "prepare_ms", "infer_ms", "total_ms"]
-        gate = ["gate", "gate_reasons", "gate_corrected", "gate_distance"]
+        gate = ["gate", "gate_reasons", "gate_corrected", "gate_distance", "photo"]
         last = ["engine", "bundle", "overlay", *gate, "error_what", "error_remedy"]
         self._put([*head, *votes, *times, *last])
 
@@ -124,7 +124,7 @@ class CsvWriter:
         gate: list[Any] = [None] * 4
         if (said := out.gate) is not None:
             gate = [said.verdict, "; ".join(said.reasons), said.corrected, said.distance]
-        last = [out.engine, out.bundle, out.overlay, *gate, *error]
+        last = [out.engine, out.bundle, out.overlay, *gate, out.photo, *error]
         self._put([*head, doubt, *band, *votes, *times, *last])
 
     def close(self) -> None:

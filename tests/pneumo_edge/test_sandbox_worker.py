@@ -36,7 +36,7 @@ def test_it_answers_each_request_with_one_line(film: Path, own_time: None) -> No
     replies = io.BytesIO()
     with closing(Exchange.create()) as films:
         films.put(data)
-        asked = msgspec.json.encode(Request(len(data), force=False)) + b"\n"
+        asked = msgspec.json.encode(Request(len(data), force=False, photo="auto")) + b"\n"
         serve(io.BytesIO(asked), replies, films, 1000)
         up, answer = replies.getvalue().splitlines()
         reply = msgspec.json.decode(answer, type=Reply)
@@ -49,7 +49,7 @@ def test_a_refusal_comes_in_words(own_time: None) -> None:
     replies = io.BytesIO()
     with closing(Exchange.create()) as films:
         films.put(b"dear doctor")
-        serve(io.BytesIO(b'{"size": 11, "force": false}\n'), replies, films, 1000)
+        serve(io.BytesIO(b'{"size": 11, "force": false, "photo": "auto"}\n'), replies, films, 1000)
     reply = msgspec.json.decode(replies.getvalue().splitlines()[1], type=Reply)
     assert "is text, not a radiograph" in reply.what
     assert reply.remedy

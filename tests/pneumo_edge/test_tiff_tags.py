@@ -48,3 +48,21 @@ def test_a_loop_of_directories_ends() -> None:
 def test_a_directory_that_is_too_long_is_refused() -> None:
     with pytest.raises(ValueError, match="runs past the end"):
         tiff_tags.pages(b"II*\0" + struct.pack("<IH", 8, 60_000))
+
+
+def with_exposure(tag: int, order: str) -> bytes:
+    """A first directory that points to an EXIF directory of one tag."""
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    first = struct.pack(order + "HHII", tiff_tags.EXIF_IFD, 4, 1, 26)
+    second = struct.pack(order + "HHHII", 1, tag, 3, 1, 5) + struct.pack(order + "I", 0)
+    return mark + struct.pack(order + "IH", 8, 1) + first + struct.pack(order + "I", 0) + second
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_an_exposure_tells_a_camera(order: str) -> None:
+    for tag in (tiff_tags.EXPOSURE_TIME, tiff_tags.F_NUMBER, tiff_tags.FOCAL_LENGTH):
+        assert tiff_tags.by_camera(with_exposure(tag, order))
+        assert not tiff_tags.by_camera(with_exposure(tag, order)[:28])
+    assert not tiff_tags.by_camera(with_exposure(0x9000, order)), "the version alone"
+    assert not tiff_tags.by_camera(exif(6, order))
+    assert not tiff_tags.by_camera(b"")
