@@ -17,6 +17,18 @@ pytest.importorskip("ai_edge_litert", reason="the engine cpu is not installed")
 BUNDLE = load_bundle()
 
 
+@pytest.mark.parametrize("member", [member.name for member in BUNDLE.manifest.members])
+def test_xnnpack_takes_each_shipped_member_whole_and_in_one_piece(member: str) -> None:
+    api = pytest.importorskip("ai_edge_litert.compiled_model", reason="this LiteRT has no such API")
+    model = BUNDLE.path / f"{member}.tflite"
+    compiled = api.CompiledModel.from_file(str(model), api.HardwareAccelerator.CPU)
+    assert compiled.is_fully_accelerated()
+    compiled.close()
+    loaded = litert().backbone(model, member, 1)
+    operators = loaded._interpreter._get_ops_details()
+    assert sum(operator["op_name"] == "DELEGATE" for operator in operators) == 1
+
+
 def test_the_contract_is_read_without_loading_the_weights() -> None:
     found = litert().contract(BUNDLE.path / "xception.tflite", "xception")
     assert (found.shape, found.quantized) == ((1, 5, 5, 2048), True)
