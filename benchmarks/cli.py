@@ -1,4 +1,4 @@
-"""`pneumo-edge bench`: one command for each question about time, memory and answers."""
+"""`pneumo-edge bench`: one command for each question about time, memory and what answers are worth."""
 
 import typer
 
