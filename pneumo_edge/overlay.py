@@ -137,6 +137,10 @@ def _caption(finding: Finding) -> list[str]:
     ]
     if finding.y is None:
         lines.append(f"Early exit: of {', '.join(heat.members)} alone.")
+    if finding.gate is not None:
+        if finding.gate.corrected is not None:
+            lines.append(f"The film is drawn as it was scored, {finding.gate.corrected}.")
+        lines += [f"The gate warns: it {reason}." for reason in finding.gate.reasons]
     return [*lines, NOTICE]
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pneumo_edge.heatmap import MAP_SIDE, Explanation, HeatMap
 from pneumo_edge.overlay import LIMIT, MIN_WIDTH, NORMAL, PNEUMONIA, Look, draw, tint
-from pneumo_edge.types import Finding, Interval, MemberScore, Timings
+from pneumo_edge.types import Finding, GateVerdict, Interval, MemberScore, Timings
 
 FULL = LIMIT / (MAP_SIDE * MAP_SIDE / 10)
 """Of a cell whose colour is just full."""
@@ -127,6 +127,21 @@ def test_an_early_exit_says_which_members_it_shows(grey: NDArray[np.uint8]) -> N
     whole = draw(shown, finding(shown))
     early = draw(shown, finding(shown, y=None, interval=Interval(0.6, 0.9)))
     assert early.shape[0] > whole.shape[0]
+
+
+def test_what_the_gate_did_and_warned_of_stands_below(grey: NDArray[np.uint8]) -> None:
+    shown = explanation(flat(0), grey)
+    rows = [
+        draw(shown, finding(shown, gate=gate)).shape[0]
+        for gate in (
+            None,
+            GateVerdict("accept"),
+            GateVerdict("accept", corrected="rotated by 180 degrees"),
+            GateVerdict("warn", ("is badly cropped", "is very dark"), "rotated by 180 degrees"),
+        )
+    ]
+    assert rows[0] == rows[1] < rows[2] < rows[3]
+    assert rows[3] - rows[2] > rows[2] - rows[1], "two lines more"
 
 
 def test_the_golden_overlay() -> None:
