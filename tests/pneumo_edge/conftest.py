@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pneumo_edge import choice
 from pneumo_edge.bundle import Bundle, default_bundle, load_bundle
 from pneumo_edge.manifest import answer_id
+from pneumo_edge.measure import SAMPLES
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +92,10 @@ def bundle_dir() -> Path:
 
 @pytest.fixture
 def grey() -> NDArray[np.uint8]:
-    """(180, 240): a bright chest with two dark lungs and some noise."""
-    rows, cols = np.mgrid[0:180, 0:240].astype(np.float32)
-    film = np.full((180, 240), 190.0, np.float32)
-    for middle in (75, 165):
-        film -= 120 * np.exp(-(((cols - middle) / 30) ** 2) - ((rows - 90) / 60) ** 2)
-    noise = np.random.default_rng(7).normal(0, 4, film.shape)
-    return (film + noise).clip(0, 255).astype(np.uint8)
+    """(180, 240): a sample, which the gate of any bundle lets through."""
+    sample = cv2.imread(str(SAMPLES / "normal.png"), cv2.IMREAD_GRAYSCALE)
+    assert sample is not None
+    return cv2.resize(sample, (240, 180), interpolation=cv2.INTER_LINEAR).astype(np.uint8)
 
 
 @pytest.fixture
