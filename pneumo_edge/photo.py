@@ -17,6 +17,9 @@ CHROMA = 0.5
 """Grey levels by which red and blue differ from green, on average, in a picture that was taken in colour. Three
 channels that a grey picture was saved in differ by none, JPEG or not."""
 
+LARGEST = 3000
+"""Pixels of a photo's longer side; a larger one is shrunk first, so that the sandbox's memory is enough for it."""
+
 _SURE = 0.8
 """Of the four sides of a film, the share at which its edge is seen, for a picture to be changed unasked."""
 _ALIKE = 0.5
@@ -66,6 +69,9 @@ def rectify(pixels: NDArray[Any], mode: PhotoMode, camera: bool, source: str) ->
     if mode == "never" or (mode == "auto" and not (camera or is_coloured(pixels))):
         return None
     bgr = _eight_bits(pixels)
+    scale = min(1.0, LARGEST / max(bgr.shape[:2]))
+    if scale < 1:
+        bgr = np.asarray(cv2.resize(bgr, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
     grey = bgr.max(axis=2)  # a light box is white in all three; a film's blue is not
     quads = find_quads(grey)
     found = _film(quads, grey, mode)
@@ -91,7 +97,8 @@ def rectify(pixels: NDArray[Any], mode: PhotoMode, camera: bool, source: str) ->
     note = "film found in a photo, its perspective rectified, colour cast and exposure evened out"
     if others:
         note += "; it is the largest of several"
-    return Film(_evened(_from_the_front(bgr, found.corners)), note, found.corners)
+    corners = (found.corners + 0.5) / scale - 0.5
+    return Film(_evened(_from_the_front(bgr, found.corners)), note, corners)
 
 
 def is_coloured(pixels: NDArray[Any]) -> bool:

@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 from benchmarks.photo_scene import photograph
 from pneumo_edge.decode import decode, decode_file
 from pneumo_edge.errors import BadRadiographError
-from pneumo_edge.photo import Film, is_coloured, rectify
+from pneumo_edge.photo import LARGEST, Film, is_coloured, rectify
 from pneumo_edge.sandbox import Sandbox
 from pneumo_edge.types import PhotoMode
 
@@ -170,6 +170,36 @@ def test_sixteen_bits_give_the_same_film(normal: NDArray[np.uint8]) -> None:
     assert isinstance(eight, Film)
     assert isinstance(sixteen, Film)
     assert np.array_equal(eight.pixels, sixteen.pixels)
+
+
+def test_a_large_picture_is_shrunk_and_its_corners_are_its_own(normal: NDArray[np.uint8]) -> None:
+    picture = table((normal, (100, 200, 400, 450)))
+    large = np.asarray(cv2.resize(picture, None, fx=5, fy=5, interpolation=cv2.INTER_NEAREST))
+    small, found = (rectify(pixels, "auto", False, "photo") for pixels in (picture, large))
+    assert isinstance(small, Film)
+    assert isinstance(found, Film)
+    assert max(found.pixels.shape) < LARGEST
+    assert np.abs((found.corners + 0.5) / 5 - 0.5 - small.corners).max() < 1.5
+    assert likeness(found.pixels, small.pixels) > 0.99
+
+
+def test_no_colour_picture_whatever_its_shape_ends_in_anything_but_a_film_or_a_refusal() -> None:
+    rng = np.random.default_rng(9)
+    for _ in range(30):
+        rows, cols = (int(side) for side in rng.integers(75, 300, 2))
+        pixels = np.full((rows, cols, 3), rng.integers(0, 256, 3), np.uint8)
+        for _ in range(int(rng.integers(6))):
+            ends = [(int(x), int(y)) for x, y in rng.integers(-20, 320, (2, 2))]
+            cv2.rectangle(pixels, ends[0], ends[1], rng.integers(0, 256, 3).tolist(), -1)
+        for mode in MODES:
+            try:
+                found = rectify(pixels, mode, bool(rng.integers(2)), "picture")
+            except BadRadiographError:
+                continue
+            assert found is None or isinstance(found, str) or found.pixels.ndim == 2
+
+
+MODES: tuple[PhotoMode, ...] = ("auto", "always", "never")
 
 
 def camera_jpeg(pixels: NDArray[np.uint8], orientation: int) -> bytes:
