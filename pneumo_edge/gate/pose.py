@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -86,4 +86,4 @@ def upright(film: Radiograph, pose: Pose) -> Radiograph:
     if pose.inverted:
         pixels = (2**film.bits_stored - 1) - pixels
     pixels = np.ascontiguousarray(pixels.astype(film.pixels.dtype, copy=False))
-    return Radiograph(pixels, film.bits_stored, film.source, film.colour)
+    return replace(film, pixels=pixels)

@@ -20,9 +20,11 @@ def test_a_film_that_was_laid_otherwise_comes_back_pixel_by_pixel(number: int, b
     pose = Pose.of(number)
     laid = np.rot90(pixels[:, ::-1] if pose.mirrored else pixels, pose.turns)
     laid = (2**bits - 1 - laid).astype(kind) if pose.inverted else laid
-    back = upright(Radiograph(np.ascontiguousarray(laid), bits, "film", 0.01), pose)
+    film = Radiograph(np.ascontiguousarray(laid), bits, "film", 0.01, photo="found")
+    back = upright(film, pose)
     assert back.pixels.dtype == kind
     assert (back.bits_stored, back.source, back.colour) == (bits, "film", 0.01)
+    assert back.photo == "found"
     # A mirror is told and not undone.
     np.testing.assert_array_equal(back.pixels, pixels[:, ::-1] if pose.mirrored else pixels)
 
