@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from pneumo_edge.errors import PneumoEdgeError
+from pneumo_edge.errors import BadRadiographError, PneumoEdgeError
 from pneumo_edge.types import Label, Radiograph
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Settings:
     components: int = 120
     """Principal components."""
 
-    shrink: float = 0.7
+    shrink: float = 1.0
     """Factor on the standard deviation of each component's score; see `train.appearance.draw`."""
 
     side: int = 512
@@ -98,7 +99,7 @@ def first(_label: Label, _candidates: Sequence[NDArray[np.uint8]]) -> int:
 
 
 def surest(bundle: Path | None) -> Choose:
-    """Keep the candidate whose fused score lies farthest on its own class's side.
+    """Keep the candidate whose fused score lies farthest on its own class's side, of those that the gate accepts.
 
     Args:
         bundle: A bundle folder; None for the one that ships.
@@ -110,14 +111,37 @@ def surest(bundle: Path | None) -> Choose:
     from pneumo_edge.bundle import load_bundle
     from pneumo_edge.engines import choose
     from pneumo_edge.ensemble import Ensemble
-    from pneumo_edge.prepare import prepare
+    from pneumo_edge.gate.verdict import Gate
+    from pneumo_edge.screening import Screener
+    from pneumo_edge.sources import Source
 
-    ensemble = Ensemble(load_bundle(bundle), choose("auto"), cores.available())
+    loaded = load_bundle(bundle)
+    gate = Gate.of(loaded)
+    ensemble = Ensemble(loaded, choose("auto"), cores.available(), watched=gate.member)
+    screener = Screener(ensemble, "paper", gate=gate)
+
+    def rank(label: Label, path: Path) -> tuple[bool, float]:
+        try:
+            finding = screener.screen(Source(str(path)))
+        except BadRadiographError:
+            return False, -np.inf
+        assert finding.y is not None  # no early exit was asked for
+        accepted = finding.gate is not None and finding.gate.verdict == "accept"
+        return accepted, finding.y if label == "pneumonia" else -finding.y
 
     def pick(label: Label, candidates: Sequence[NDArray[np.uint8]]) -> int:
-        films = [Radiograph(pixels, 8, "a drawn sample") for pixels in candidates]
-        y = np.array([ensemble.score(prepare(film)).y for film in films])
-        return int(y.argmax() if label == "pneumonia" else y.argmin())
+        ranks = []
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "candidate.png"
+            for pixels in candidates:
+                path.write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
+                ranks.append(rank(label, path))
+        best = max(range(len(ranks)), key=lambda k: ranks[k])
+        if ranks[best][1] == -np.inf:
+            raise PneumoEdgeError(
+                f"the gate refuses all {len(ranks)} candidates of {label}", "ask for more of them"
+            )
+        return best
 
     return pick
 
