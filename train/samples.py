@@ -14,7 +14,7 @@ import typer
 from numpy.typing import NDArray
 
 from pneumo_edge.errors import BadRadiographError, PneumoEdgeError
-from pneumo_edge.types import Label, Radiograph
+from pneumo_edge.types import Label
 
 if TYPE_CHECKING:
     from train.novelty import Novelty, RealFilms
