@@ -22,6 +22,9 @@ from pneumo_edge.tflite_file import inlined
 
 OPSET = 17
 
+FLOAT_HEAD = "head.float.tflite"
+"""The classifiers and the fusion of the float members, in the order of `MEMBER_NAMES`."""
+
 
 def folder(bundle: Bundle, run: Path | None) -> Path:
     """Where the exports of a bundle lie; float weights from another run lie elsewhere."""
@@ -100,15 +103,24 @@ def _onnx(_: Bundle, target: Path, __: Path | None) -> None:
             _keep(path, tf2onnx.convert.from_tflite(source, opset=OPSET)[0].SerializeToString())
 
 
-def _float(_: Bundle, target: Path, run: Path | None) -> None:
+def write_float(bundle: Bundle, target: Path, run: Path | None) -> None:
+    """The float bases, and a head of their own: the bundle's expects the channels that `convert` equalized."""
+    if (target / FLOAT_HEAD).exists():  # which is written last
+        return
+    from convert.export import export
+    from convert.head import build_head, fold_classifier
+
+    classifiers = []
     for name in MEMBER_NAMES:
         path = target / f"{name}.float.tflite"
-        if not path.exists():
-            from convert.export import export
-
-            exported = export(keras_member(name, run))
-            _keep(path.with_suffix(".json"), json.dumps([exported.mean, exported.scale]).encode())
-            _keep(path, exported.tflite)
+        member = keras_member(name, run)
+        exported = export(member)
+        _keep(path.with_suffix(".json"), json.dumps([exported.mean, exported.scale]).encode())
+        _keep(path, exported.tflite)
+        classifiers.append(fold_classifier(member))
+    weights = {member.name: member.weight for member in bundle.manifest.members}
+    ordered = [weights[name] for name in MEMBER_NAMES]
+    _keep(target / FLOAT_HEAD, build_head(classifiers, ordered, bundle.manifest.bias, "float32"))
 
 
 def _keep(path: Path, content: bytes) -> None:
@@ -127,7 +139,7 @@ def main() -> None:
     target.mkdir(parents=True, exist_ok=True)
     bundle = load_bundle(bundle_path)
     reasons: dict[str, str] = {}
-    for peer, step in ((OPENVINO, _int8), (ONNX, _onnx), (FLOAT, _float)):
+    for peer, step in ((OPENVINO, _int8), (ONNX, _onnx), (FLOAT, write_float)):
         try:
             step(bundle, target, run[0] if run else None)
         except Exception as err:  # noqa: BLE001, PERF203  # a converter may raise anything

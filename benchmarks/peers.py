@@ -115,13 +115,21 @@ class OpenVinoBackbone:
 
 
 class BundleScorer:
-    """The bundle on one of pneumo-edge's engines, or its backbones on a peer with the bundle's head."""
+    """The bundle on one of pneumo-edge's engines, or its backbones on a peer with the bundle's head.
+
+    Float backbones come from the run, with a head of their own.
+    """
 
     def __init__(self, name: str, bundle: Bundle, exports: Path, threads: int) -> None:
         self._name, self._bundle, self._exports, self._threads = name, bundle, exports, threads
         self._engine = choose("cpu") if name in PEERS else choose(name)  # type: ignore[arg-type]
         head = bundle.manifest.head
-        self._head = self._engine.head(bundle.model(head), head)
+        model = bundle.model(head)
+        if name == FLOAT:
+            from benchmarks.exports import FLOAT_HEAD
+
+            model = exports / FLOAT_HEAD
+        self._head = self._engine.head(model, head)
         self.members: dict[str, Member] = {}
 
     def load(self, name: str) -> None:

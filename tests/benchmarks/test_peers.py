@@ -78,3 +78,22 @@ def test_a_run_has_forms_of_its_own(shipped_bundle: Path, tmp_path: Path) -> Non
     stamp = model.stat().st_mtime_ns + 10**9
     os.utime(model, ns=(stamp, stamp))
     assert exports.folder(bundle, tmp_path) != first
+
+
+def test_float_tflite_gives_the_answers_of_keras(
+    shipped_bundle: Path, tmp_path: Path, pixels: NDArray[np.int8]
+) -> None:
+    bundle = load_bundle(shipped_bundle)
+    exports.write_float(bundle, tmp_path, None)
+    scorer = peers.BundleScorer(peers.FLOAT, bundle, tmp_path, 2)
+    grey = pixels.astype(np.float32) + 128
+    y = bundle.manifest.bias
+    for member in bundle.manifest.members:
+        scorer.load(member.name)
+        theirs = float(exports.keras_member(member.name, None).predict(grey, verbose=0)[0, 0])
+        y += member.weight * theirs
+        # Float kernels sum in other orders.
+        assert scorer.members[member.name].probability(pixels) == pytest.approx(theirs, abs=1e-4)
+    order = [member.name for member in bundle.manifest.members]
+    answers = [scorer.members[name].probability(pixels) for name in order]
+    assert scorer.fuse(answers) == pytest.approx(y, abs=1e-4)
