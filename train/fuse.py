@@ -184,6 +184,12 @@ def join(
     return np.array(columns, dtype=np.float64).T, np.array(labels), np.array(patients)
 
 
+_REMEDIES = {
+    HELD_OUT: "train the member to its end with `pneumo-edge train fit`",
+    STRESSED: "train the member again, which older versions left without it, or take fuse_stressed out of recipe.json",
+}
+
+
 def out_of_fold(run: Run) -> tuple[dict[str, list[Predictions]], list[str]]:
     """The members' predictions of films they did not see, and the folds that all of them finished.
 
@@ -206,7 +212,9 @@ def out_of_fold(run: Run) -> tuple[dict[str, list[Predictions]], list[str]]:
     files = [HELD_OUT, STRESSED] if run.recipe().fuse_stressed else [HELD_OUT]
     parts = {
         name: [
-            run.read(f"{name}/fold-{fold}/{file}", Predictions) for fold in common for file in files
+            run.read(f"{name}/fold-{fold}/{file}", Predictions, _REMEDIES[file])
+            for fold in common
+            for file in files
         ]
         for name in MEMBER_NAMES
     }

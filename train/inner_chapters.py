@@ -16,7 +16,11 @@ from train.wording import fraction_cell, percent_cell
 def fusing(ensemble: EnsembleSummary, split: SplitFacts) -> tuple[Html, ...]:
     """The fusion's weights, and the fusion beside other ways to combine the members."""
     held_out = ensemble.held_out
-    fitted = f"on {held_out.films} held-out training films" if held_out else "on held-out films"
+    fitted = (
+        f"on {held_out.films} pictures of held-out training films"
+        if held_out
+        else "on held-out films"
+    )
     bars = (
         "Bars: 95 % intervals, from fits on draws of held-out patients. "
         if ensemble.weight_intervals is not None

@@ -36,7 +36,7 @@ class SplitFacts(Struct, frozen=True):
 
 
 class HeldOutFacts(Struct, frozen=True):
-    """The training films that fusion, thresholds and calibration were settled on."""
+    """What fusion, thresholds and calibration were settled on: training films as they are, or under stress too."""
 
     films: int
     normal: int

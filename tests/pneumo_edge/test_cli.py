@@ -181,7 +181,8 @@ def test_jsonl_is_one_object_a_line_and_csv_the_same_beside_it(
         rows = list(csv.DictReader(stream))
     assert [row["file"] for row in rows] == [one["file"] for one in found]
     assert float(rows[0]["y"]) == found[0]["y"]
-    assert float(rows[0]["vgg16_probability"]) == found[0]["members"][0]["probability"]
+    for member in found[0]["members"]:
+        assert float(rows[0][f"{member['name']}_probability"]) == member["probability"]
     assert rows[1]["error_what"] == found[1]["error"]["what"]
     assert not rows[1]["y"]
 
@@ -196,7 +197,9 @@ def test_csv_can_take_standard_output(cli: Cli, film: Path) -> None:
 def test_a_person_reads_the_verdict_and_every_vote(cli: Cli, film: Path) -> None:
     ran = cli("infer", film)
     assert ran.code == 0
-    assert re.search(r"(NORMAL|PNEUMONIA) +y = -?\d\.\d{3}, (not )?above the threshold", ran.out)
+    assert re.search(
+        r"(NORMAL|PNEUMONIA|INDETERMINATE) +y = -?\d\.\d{3}, (not )?above the threshold", ran.out
+    )
     for member in load_bundle().manifest.members:
         assert re.search(rf"{member.name} .* \d\.\d{{3}}", ran.out)
     assert ran.out.count("not a medical device") == 1
@@ -205,7 +208,7 @@ def test_a_person_reads_the_verdict_and_every_vote(cli: Cli, film: Path) -> None
 
 def test_a_person_reads_a_line_an_image_and_a_summary(cli: Cli, folder: Path) -> None:
     ran = cli("infer", folder)
-    lines = r"^(?:NORMAL|PNEUMONIA) .*(?:a film|z ü)\.png$"
+    lines = r"^(?:NORMAL|PNEUMONIA|INDETERMINATE) .*(?:a film|z ü)\.png$"
     assert len(re.findall(lines, ran.out, re.MULTILINE)) == 2
     assert "5 images: " in ran.out
     assert "3 refused" in ran.out

@@ -7,6 +7,7 @@ import numpy as np
 from pneumo_edge.bundle import load_bundle
 from pneumo_edge.manifest import MEMBER_NAMES
 from train.candidate import Candidate, candidate_of_bundle, candidate_of_run
+from train.recipe import load_recipe
 from train.run import Fusion, Predictions, Run
 
 
@@ -25,6 +26,7 @@ def test_a_bundles_ensemble_is_its_manifests(shipped_bundle: Path) -> None:
 
 def test_a_runs_ensemble_is_its_fusion_with_its_held_out_films(tmp_path: Path) -> None:
     run = Run(tmp_path / "ours")
+    run.write("recipe.json", load_recipe("paper"))
     weights = dict(zip(MEMBER_NAMES, (0.1, 0.2, 0.3, 0.4), strict=True))
     run.write(
         "fusion.json",

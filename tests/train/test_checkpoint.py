@@ -20,7 +20,7 @@ from train.checkpoint import (
 )
 from train.fit import compile_member
 from train.members import base_of, freeze
-from train.recipe import Cosine, Recipe, load_recipe
+from train.recipe import Constant, Cosine, Recipe, load_recipe
 from train.run import History, Run
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -87,6 +87,15 @@ def test_a_checkpoint_without_a_history_goes_by_the_one_beside_it(
 
 def test_the_digest_follows_what_shapes_a_training_and_not_its_length() -> None:
     best = load_recipe("best")
+    best = msgspec.structs.replace(
+        best,
+        members={
+            **best.members,
+            "vgg16": msgspec.structs.replace(
+                best.members["vgg16"], schedule=Constant(warmup_steps=0)
+            ),
+        },
+    )
     digest = training_digest(best, "vgg16")
 
     def changed(name: str, **values: Any) -> str:
@@ -97,6 +106,8 @@ def test_the_digest_follows_what_shapes_a_training_and_not_its_length() -> None:
     assert changed("vgg16", epochs=99) == digest
     assert changed("vgg19", learning_rate=1.0) == digest
     assert training_digest(msgspec.structs.replace(best, pretraining=None), "vgg16") == digest
+    both = not best.fuse_stressed
+    assert training_digest(msgspec.structs.replace(best, fuse_stressed=both), "vgg16") == digest
     # A rate that falls towards the last epoch would have to fall anew.
     falling = Cosine(warmup_steps=0)
     assert changed("vgg16", schedule=falling) != changed("vgg16", schedule=falling, epochs=99)

@@ -129,15 +129,16 @@ def cached_run(folder: Path, *splits: EvaluationSplit, members: tuple[str, ...] 
         Split(data="d", films=40, patients=40, patient_pattern="", seed=1, folds=[held_out]),
     )
     for name in members:
-        run.write(
-            f"{name}/fold-0/held_out.json",
-            Predictions(
-                films=held_out,
-                patients=held_out,
-                labels=labels,
-                probabilities=[float(p) for p in 0.3 * np.array(labels) + 0.7 * rng.random(40)],
-            ),
-        )
+        for file in ("held_out", "stressed"):
+            run.write(
+                f"{name}/fold-0/{file}.json",
+                Predictions(
+                    films=held_out,
+                    patients=held_out,
+                    labels=labels,
+                    probabilities=[float(p) for p in 0.3 * np.array(labels) + 0.7 * rng.random(40)],
+                ),
+            )
         epoch = Epoch(
             epoch=1,
             learning_rate=1e-4,
@@ -196,7 +197,7 @@ def test_a_run_is_reported_from_its_kept_predictions_with_films_from_elsewhere(
     assert [row.member for row in ensemble.training] == list(MEMBERS)
     assert ensemble.training[-1].time_to_baseline == 1
     assert ensemble.held_out is not None
-    assert ensemble.held_out.films == 40
+    assert ensemble.held_out.films == 80  # each as it is and under stress
     assert {g.value: g.auc is None for g in ensemble.groups} == {"AP": False, "LL": True}
     assert "labels.csv has no column sex" in written.splits[1].remarks[0]
     page = report.read_text()

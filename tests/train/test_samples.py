@@ -13,10 +13,11 @@ from typer.testing import CliRunner
 from pneumo_edge.cli import app
 from pneumo_edge.decode import decode_file
 from pneumo_edge.errors import DatasetError, PneumoEdgeError
+from pneumo_edge.measure import SAMPLES
 from pneumo_edge.types import Label
 from train import appearance
 from train.novelty import RealFilms
-from train.samples import Settings, command, make_samples, surest, write_samples
+from train.samples import LABELS, Settings, command, make_samples, surest, write_samples
 
 SETTINGS = Settings(films=24, components=6, side=160)
 
@@ -73,15 +74,26 @@ def test_the_chooser_is_shown_every_candidate_and_obeyed(data: Path) -> None:
 def test_the_ensemble_keeps_the_candidate_that_it_is_surest_of(
     shipped_bundle: Path, tmp_path: Path
 ) -> None:
-    rng = np.random.default_rng(5)
-    candidates = [blob(rng, label) for label in (0, 1, 0, 1)]
+    normal, pneumonia = (
+        decode_file(SAMPLES / f"{label}.png").pixels.astype(np.uint8) for label in LABELS
+    )
+    noise = np.random.default_rng(5).integers(0, 256, normal.shape, np.uint8)  # the gate refuses it
+    mixed = np.asarray(cv2.addWeighted(normal, 0.6, pneumonia, 0.4, 0), np.uint8)
+    candidates = [noise, mixed, pneumonia, normal]
     for number, film in enumerate(candidates):
         cv2.imwrite(str(tmp_path / f"{number}.png"), film)
     result = CliRunner().invoke(app, ["infer", str(tmp_path), "--jsonl"])
-    y = [json.loads(line)["y"] for line in result.stdout.splitlines()]
+    told = [json.loads(line) for line in result.stdout.splitlines()]
+    assert told[0]["error"]
+
+    def rank(k: int, side: int) -> tuple[bool, float]:
+        return told[k]["gate"]["verdict"] == "accept", side * told[k]["y"]
+
     pick = surest(shipped_bundle)
-    assert pick("pneumonia", candidates) == int(np.argmax(y))
-    assert pick("normal", candidates) == int(np.argmin(y))
+    assert pick("pneumonia", candidates) == max((1, 2, 3), key=lambda k: rank(k, 1))
+    assert pick("normal", candidates) == max((1, 2, 3), key=lambda k: rank(k, -1))
+    with pytest.raises(PneumoEdgeError, match="the gate refuses all 1 candidates of normal"):
+        pick("normal", [noise])
 
 
 def test_a_sample_has_the_mean_and_the_spread_of_its_class(data: Path) -> None:
