@@ -129,7 +129,9 @@ def convert(options: ConversionOptions, progress: Progress) -> Conversion:
     split = _parity_films(options.data, run, progress)
     elsewhere = _films_from_elsewhere(options, progress)
     chosen = _representative(options, run, split, progress)
-    members = _members(models, chosen, options, run.recipe().parity.member_mean_dp, progress)
+    budget = run.recipe().parity
+    budgets = {name: budget.of_member(fusion.weights[name]) for name in MEMBER_NAMES}
+    members = _members(models, chosen, options, budgets, progress)
     files = _files(members, fusion) | {HELD_OUT_FILE: kept}
     content, gated = _gate(options, run, files, (split, elsewhere), progress)
     files |= content
@@ -144,7 +146,7 @@ def convert(options: ConversionOptions, progress: Progress) -> Conversion:
     )
     manifest = msgspec.structs.replace(manifest, id=answer_id(manifest))
     manifest, report = _measure(manifest, files, run, (split, elsewhere), options.threads, progress)
-    missed = over_budget(report.rows, run.recipe().parity)
+    missed = over_budget(report.rows, budget)
     reports = [member.report for member in members]
     report = msgspec.structs.replace(report, over_budget=missed, members=reports)
     files |= {CARD: render_card(manifest).encode()}
@@ -229,13 +231,13 @@ def _members(
     models: Mapping[str, Path],
     chosen: RepresentativeSet,
     options: ConversionOptions,
-    budget: float,
+    budgets: Mapping[str, float],
     progress: Progress,
 ) -> list[ConvertedMember]:
     """Each member's backbone and classifier."""
-    how = MemberOptions(options.scheme, budget, options.threads)
     members = []
     for name, path in models.items():
+        how = MemberOptions(options.scheme, budgets[name], options.threads)
         step = progress(f"quantizing {name}", LAYERS[name])
         members.append(convert_member(load_member(path), chosen, how, step))
     return members

@@ -20,9 +20,16 @@ from convert.representative import RepresentativeSet
 from convert.sensitivity import Contribution, left_in_float, rank_layers
 from pneumo_edge.engines import choose
 from pneumo_edge.manifest import Grid, Struct
+from pneumo_edge.types import SIDE
 
 EQUALIZING = 32
 """Films on which the channels' ranges are measured before they are made alike."""
+
+MEMORY = 16e9
+"""Bytes that the maps of one layer may take, of all films it is fitted on."""
+
+MAPS = 7
+"""Held at once while a layer is fitted: its input and output in float and in int8, and what is worked on."""
 
 RANKING = 8
 """Films on which a layer's contribution to the error is measured."""
@@ -53,8 +60,10 @@ class MemberReport(Struct, frozen=True):
 
     name: str
     scheme: str
+    fitted_films: int
+    """How many ranges, weights and biases were fitted on: those of the set, or as many as memory holds."""
     fitted_mean_abs_dp: float
-    """On the films that ranges, weights and biases were fitted on."""
+    """On those films."""
     check_mean_abs_dp: float
     """On others, of other patients."""
     check_worst_abs_dp: float
@@ -113,7 +122,7 @@ def convert_member(
         progress: Called with 1 after every layer.
     """
     backbone, classifier = export(member), fold_classifier(member)
-    fitted = _exact(backbone, classifier, chosen.pixels)
+    fitted = _exact(backbone, classifier, chosen.pixels[: films_that_fit(backbone)])
     check = _exact(backbone, classifier, chosen.check)
     if options.scheme != "int8":
         return _convert_plainly(backbone, classifier, (fitted, check), options, grid(member))
@@ -137,6 +146,16 @@ def convert_member(
     told = SCHEMES["int8"] + (f", {len(floats)} layers in float32" if floats else "")
     report = _report(backbone.name, told, errors, trials, ranking)
     return ConvertedMember(tflite, corrected, told, report, grid(member))
+
+
+def films_that_fit(backbone: FloatBackbone, memory: float = MEMORY) -> int:
+    """How many films can be walked through a backbone's layers side by side.
+
+    A constant, not what this machine has free: the same run gives the same bundle everywhere.
+    """
+    one = np.zeros((1, SIDE, SIDE, 1), np.float32)
+    largest = max(out.nbytes for _, out in walk(read_network(backbone.tflite), one))
+    return max(1, int(memory // (MAPS * largest)))
 
 
 def _convert_plainly(
@@ -207,6 +226,7 @@ def _report(
     return MemberReport(
         name=name,
         scheme=scheme,
+        fitted_films=len(errors[0]),
         fitted_mean_abs_dp=round(float(errors[0].mean()), 6),
         check_mean_abs_dp=round(float(errors[1].mean()), 6),
         check_worst_abs_dp=round(float(errors[1].max()), 6),

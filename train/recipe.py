@@ -130,6 +130,17 @@ class ParityBudget(Struct, frozen=True):
     member_mean_dp: Fraction = 0.01
     """Mean |dp| on representative films at which a member's layers begin to be left in float."""
 
+    def of_member(self, weight: float) -> float:
+        """The mean |dp| that a member of this weight in the fusion is held to.
+
+        Four members whose errors have nothing to do with each other, and who each move y by half of
+        `mean_dy`, move it by `mean_dy` together. `member_mean_dp` is the most whatever the weight, since a
+        member's own answer is shown too.
+        """
+        if weight == 0:
+            return self.member_mean_dp
+        return min(self.member_mean_dp, self.mean_dy / (2 * abs(weight)))
+
 
 class Recipe(Struct, frozen=True):
     """A whole run."""

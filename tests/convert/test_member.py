@@ -10,12 +10,14 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
+from convert.export import FloatBackbone
 from convert.head import logits
 from convert.member import (
     ConvertedMember,
     MemberOptions,
     agree,
     convert_member,
+    films_that_fit,
     quantized_features,
 )
 from convert.quantize import SCHEMES, Scheme
@@ -105,3 +107,9 @@ def test_two_sets_that_differ_by_more_than_their_spread_do_not_agree() -> None:
     one, same = rng.gamma(1, 0.004, (2, 100))
     assert agree(one, same)
     assert not agree(one, same + 0.01)
+
+
+def test_as_many_films_are_fitted_on_as_memory_holds(small: FloatBackbone) -> None:
+    largest = 38 * 38 * 8 * 4  # bytes of its first map, which no later one exceeds
+    assert films_that_fit(small, memory=7.5 * largest * 3) == 3
+    assert films_that_fit(small, memory=1.0) == 1

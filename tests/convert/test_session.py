@@ -55,6 +55,7 @@ def conversion() -> Conversion:
     member = MemberReport(
         name="xception",
         scheme="static-int8, 2 layers in float32",
+        fitted_films=8,
         fitted_mean_abs_dp=0.0044,
         check_mean_abs_dp=0.005,
         check_worst_abs_dp=0.03,
