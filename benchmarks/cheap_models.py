@@ -27,6 +27,8 @@ class Views:
     """As training changes them."""
     stressed: NDArray[np.uint8]
     """As validation under stress does."""
+    foreign: NDArray[np.uint8]
+    """As validation under other stress does, which is nothing like what training does."""
     test: NDArray[np.uint8]
 
 
@@ -40,6 +42,7 @@ class Candidate:
     """Each (n, features): the films as they are, or changed, or both."""
     clean: Floats
     stressed: Floats
+    foreign: Floats
     test: Floats
 
 
@@ -89,7 +92,7 @@ def frozen(layer: str, init: str) -> Features:
 def candidates(name: str, family: str, features: Features, views: Views) -> list[Candidate]:
     """One set of features, fitted on films as they are, on changed ones, and on both."""
     clean, changed = features(views.clean), features(views.augmented)
-    rest = (clean, features(views.stressed), features(views.test))
+    rest = (clean, features(views.stressed), features(views.foreign), features(views.test))
     return [
         Candidate(f"{name}, {how}", family, train, *rest)
         for how, train in (

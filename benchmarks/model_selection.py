@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FOLDS = 5
 SEED = 20
-LAYERS = ("conv2_block3_out", "conv3_block4_out")
+LAYERS = ("conv2_block3_out", "conv3_block4_out", "conv4_block2_out", "conv4_block6_out")
 DRAWS = 1000
 """Of the bootstrap."""
 
@@ -70,15 +70,17 @@ def score(
     tested = ridge(candidate.train, everything, labels)(candidate.test)
     found: dict[str, NDArray[np.float64]] = {}
     for method, parts in folds.items():
-        clean = np.empty((len(STRENGTHS), len(labels)))
-        stressed = np.empty_like(clean)
+        shown = {
+            method: candidate.clean,
+            f"{method}, under stress": candidate.stressed,
+            f"{method}, under other stress": candidate.foreign,
+        }
+        found |= {name: np.empty((len(STRENGTHS), len(labels))) for name in shown}
         for part in parts:
             held_out = np.array(part)
             model = ridge(candidate.train, np.setdiff1d(everything, held_out), labels)
-            clean[:, held_out] = model(candidate.clean[held_out])
-            stressed[:, held_out] = model(candidate.stressed[held_out])
-        found[method] = clean
-        found[f"{method}, under stress"] = stressed
+            for name, features in shown.items():
+                found[name][:, held_out] = model(features[held_out])
     return [
         Row(
             candidate.name,
@@ -145,11 +147,11 @@ def _draw(data: Path, each: int) -> Dataset:
 
 
 def _views(films: Dataset, test: Dataset) -> Views:
-    """The films, changed as recipe `best` changes them, and under stress."""
+    """The films, changed as recipe `best` changes them, and under stress of either kind."""
     from benchmarks.cheap_models import Views
     from train.augment import augment
     from train.recipe import load_recipe
-    from train.stress import stressed
+    from train.stress import foreign, stressed
 
     spec, rng = load_recipe("best").augmentation, np.random.default_rng(SEED)
     changed = np.stack([augment(tensor, spec, rng) for tensor in films.tensors])
@@ -157,6 +159,7 @@ def _views(films: Dataset, test: Dataset) -> Views:
         films.tensors,
         np.rint(changed).astype(np.uint8),
         stressed(films, SEED).tensors,
+        foreign(films, SEED).tensors,
         test.tensors,
     )
 

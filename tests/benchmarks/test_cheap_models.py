@@ -43,7 +43,7 @@ def test_thumbnails_are_prepared_as_they_are_called() -> None:
 
 
 def test_candidates_are_fitted_on_films_as_they_are_on_changed_ones_and_on_both() -> None:
-    tensors = RNG.integers(0, 256, (4, 6, 150, 150, 1)).astype(np.uint8)
+    tensors = RNG.integers(0, 256, (5, 6, 150, 150, 1)).astype(np.uint8)
     made = candidates("small", "thumbnails", thumbnails("grey levels", 8), Views(*tensors))
     assert [c.name for c in made] == ["small, as they are", "small, changed", "small, both"]
     assert [len(c.train) for c in made] == [1, 1, 2]

@@ -49,7 +49,8 @@ def test_the_command_ranks_every_validation(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["selection", "--data", str(tmp_path), "--each", "50"])
     assert done.exit_code == 0, done.output
     got = json.loads(done.output.splitlines()[-1])
-    methods = [f"{m}{s}" for m in ("patient", "number", "look") for s in ("", ", under stress")]
+    stresses = ("", ", under stress", ", under other stress")
+    methods = [f"{m}{s}" for m in ("patient", "number", "look") for s in stresses]
     assert [r["validation"] for r in got["rankings"]] == methods
     assert len(got["rows"]) == 4 * 2 * 3 * 5
     assert all(0 <= r["test"] <= 1 for r in got["rows"])

@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+import pytest
 
 from train.dataset import Dataset
-from train.stress import stressed
+from train.stress import foreign, stressed
 
 
-def test_stressed_films_are_the_same_films_changed_alike_for_a_seed(dataset: Dataset) -> None:
+@pytest.mark.parametrize("change", [stressed, foreign])
+def test_stressed_films_are_the_same_films_changed_alike_for_a_seed(
+    dataset: Dataset, change: Callable[[Dataset, int], Dataset]
+) -> None:
     before = dataset.tensors.copy()
-    one, again, other = stressed(dataset, 1), stressed(dataset, 1), stressed(dataset, 2)
+    one, again, other = change(dataset, 1), change(dataset, 1), change(dataset, 2)
     assert one.films == dataset.films
     assert one.tensors.dtype == np.uint8
     assert one.tensors.shape == dataset.tensors.shape
@@ -17,4 +23,4 @@ def test_stressed_films_are_the_same_films_changed_alike_for_a_seed(dataset: Dat
     changed = np.abs(one.tensors.astype(float) - before).mean(axis=(1, 2, 3))
     assert (changed > 2).all()
     assert (one.tensors != other.tensors).any(axis=(1, 2, 3)).all()
-    assert len(stressed(dataset.subset([]), 1)) == 0
+    assert len(change(dataset.subset([]), 1)) == 0
