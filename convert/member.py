@@ -25,11 +25,11 @@ from pneumo_edge.types import SIDE
 EQUALIZING = 32
 """Films on which the channels' ranges are measured before they are made alike."""
 
-MEMORY = 16e9
-"""Bytes that the maps of one layer may take, of all films it is fitted on."""
+MEMORY = 12e9
+"""Bytes that the maps of all films may take that a member is fitted on."""
 
-MAPS = 7
-"""Held at once while a layer is fitted: its input and output in float and in int8, and what is worked on."""
+WALKS, SCRATCH = 2, 3
+"""Every map is there in float and as int8 has it; of the one that is made, there are copies while it is worked on."""
 
 RANKING = 8
 """Films on which a layer's contribution to the error is measured."""
@@ -153,9 +153,17 @@ def films_that_fit(backbone: FloatBackbone, memory: float = MEMORY) -> int:
 
     A constant, not what this machine has free: the same run gives the same bundle everywhere.
     """
+    network = read_network(backbone.tflite)
+    last = network.last_readers()
     one = np.zeros((1, SIDE, SIDE, 1), np.float32)
-    largest = max(out.nbytes for _, out in walk(read_network(backbone.tflite), one))
-    return max(1, int(memory // (MAPS * largest)))
+    live, most = {network.source: one.nbytes}, 0
+    for layer, made in walk(network, one):
+        live[layer.output] = made.nbytes
+        most = max(most, WALKS * sum(live.values()) + SCRATCH * made.nbytes)
+        for tensor in set(layer.inputs):
+            if last[tensor] == layer.at:
+                del live[tensor]
+    return max(1, int(memory // most))
 
 
 def _convert_plainly(

@@ -110,6 +110,9 @@ def test_two_sets_that_differ_by_more_than_their_spread_do_not_agree() -> None:
 
 
 def test_as_many_films_are_fitted_on_as_memory_holds(small: FloatBackbone) -> None:
-    largest = 38 * 38 * 8 * 4  # bytes of its first map, which no later one exceeds
-    assert films_that_fit(small, memory=7.5 * largest * 3) == 3
+    largest = 38 * 38 * 8 * 4  # bytes of each of its first three maps
+    each = (
+        2 * 2 * largest + 3 * largest
+    )  # what is read and what is made, in both walks, and the copies
+    assert films_that_fit(small, memory=3.5 * each) == 3
     assert films_that_fit(small, memory=1.0) == 1
