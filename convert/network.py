@@ -152,11 +152,15 @@ def run_layer(
     weights = layer.kernel if kernel is None else kernel
     filters = tf.constant(weights.transpose(1, 2, 3, 0)) if layer.convolves else None
     active = layer.relu if relu is None else relu
-    parts = []
+    made: Batch | None = None
     for start in range(0, len(inputs[0]), CHUNK):
         part = _apply(layer, [x[start : start + CHUNK] for x in inputs], filters)
-        parts.append(np.asarray(tf.nn.relu(part) if active else part))
-    return np.concatenate(parts)
+        part = np.asarray(tf.nn.relu(part) if active else part)
+        if made is None:  # one piece from the start: parts kept until the end leave a heap full of holes
+            made = np.empty((len(inputs[0]), *part.shape[1:]), part.dtype)
+        made[start : start + CHUNK] = part
+    assert made is not None
+    return made
 
 
 def _apply(layer: Layer, inputs: Sequence[Batch], filters: Any) -> Any:
