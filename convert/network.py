@@ -152,11 +152,11 @@ def run_layer(
     weights = layer.kernel if kernel is None else kernel
     filters = tf.constant(weights.transpose(1, 2, 3, 0)) if layer.convolves else None
     active = layer.relu if relu is None else relu
-    made: Batch | None = None
+    made: Batch | None = None  # one piece: parts kept until the end leave a heap full of holes
     for start in range(0, len(inputs[0]), CHUNK):
         part = _apply(layer, [x[start : start + CHUNK] for x in inputs], filters)
         part = np.asarray(tf.nn.relu(part) if active else part)
-        if made is None:  # one piece from the start: parts kept until the end leave a heap full of holes
+        if made is None:
             made = np.empty((len(inputs[0]), *part.shape[1:]), part.dtype)
         made[start : start + CHUNK] = part
     assert made is not None

@@ -110,9 +110,8 @@ def test_two_sets_that_differ_by_more_than_their_spread_do_not_agree() -> None:
 
 
 def test_as_many_films_are_fitted_on_as_memory_holds(small: FloatBackbone) -> None:
-    largest = 38 * 38 * 8 * 4  # bytes of each of its first three maps
-    each = (
-        2 * 2 * largest + 3 * largest
-    )  # what is read and what is made, in both walks, and the copies
+    film, first = 150 * 150 * 4, 38 * 38 * 8 * 4  # bytes of the film and of the first map
+    # What is read and what is made, in both walks, and the copies.
+    each = 2 * (film + first) + 3 * first
     assert films_that_fit(small, memory=3.5 * each) == 3
     assert films_that_fit(small, memory=1.0) == 1
