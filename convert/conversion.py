@@ -130,8 +130,8 @@ def convert(options: ConversionOptions, progress: Progress) -> Conversion:
     elsewhere = _films_from_elsewhere(options, progress)
     chosen = _representative(options, run, split, progress)
     budget = run.recipe().parity
-    budgets = {name: budget.of_member(fusion.weights[name]) for name in MEMBER_NAMES}
-    members = _members(models, chosen, options, budgets, progress)
+    held_to = budget.of_members(fusion.weights.values())
+    members = _members(models, chosen, options, held_to, progress)
     files = _files(members, fusion) | {HELD_OUT_FILE: kept}
     content, gated = _gate(options, run, files, (split, elsewhere), progress)
     files |= content
@@ -231,13 +231,13 @@ def _members(
     models: Mapping[str, Path],
     chosen: RepresentativeSet,
     options: ConversionOptions,
-    budgets: Mapping[str, float],
+    budget: float,
     progress: Progress,
 ) -> list[ConvertedMember]:
     """Each member's backbone and classifier."""
+    how = MemberOptions(options.scheme, budget, options.threads)
     members = []
     for name, path in models.items():
-        how = MemberOptions(options.scheme, budgets[name], options.threads)
         step = progress(f"quantizing {name}", LAYERS[name])
         members.append(convert_member(load_member(path), chosen, how, step))
     return members

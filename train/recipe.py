@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import math
+from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
@@ -130,16 +132,14 @@ class ParityBudget(Struct, frozen=True):
     member_mean_dp: Fraction = 0.01
     """Mean |dp| on representative films at which a member's layers begin to be left in float."""
 
-    def of_member(self, weight: float) -> float:
-        """The mean |dp| that a member of this weight in the fusion is held to.
+    def of_members(self, weights: Iterable[float]) -> float:
+        """The mean |dp| that each member is held to, where these are their weights in the fusion.
 
-        Four members whose errors have nothing to do with each other, and who each move y by half of
-        `mean_dy`, move it by `mean_dy` together. `member_mean_dp` is the most whatever the weight, since a
-        member's own answer is shown too.
+        Members that are each off by this much, and whose errors have nothing to do with each other, move y by
+        `mean_dy` together. `member_mean_dp` is the most, since a member's own answer is shown too.
         """
-        if weight == 0:
-            return self.member_mean_dp
-        return min(self.member_mean_dp, self.mean_dy / (2 * abs(weight)))
+        norm = math.hypot(*weights)
+        return min(self.member_mean_dp, self.mean_dy / norm) if norm else self.member_mean_dp
 
 
 class Recipe(Struct, frozen=True):
