@@ -83,7 +83,7 @@ def stressed(dataset: Dataset, seed: int) -> Dataset:
 
     Films of the training's own source are told apart almost without a fault by any model, and the better
     the model knows that source, the better. How it does on films from elsewhere shows where films are changed.
-    `pneumo-edge bench selection` measures how well this ranks models for a shifted test split.
+    `pneumo-edge bench selection` measures how well this ranks models for a shifted test split: docs/ablations.md.
 
     Args:
         dataset: Not modified.
