@@ -5,6 +5,7 @@ import typer
 from benchmarks import (
     compare,
     exit_report,
+    framing,
     fuzz,
     gate,
     infer_process,
@@ -24,6 +25,7 @@ app.command("process")(infer_process.command)
 app.command("operations")(operations.command)
 app.command("roofline")(roofline.command)
 app.command("exit")(exit_report.command)
+app.command("framing")(framing.command)
 app.command("fuzz")(fuzz.command)
 app.command("saliency")(saliency.command)
 app.command("sandbox")(sandbox_cost.command)

@@ -17,6 +17,7 @@ from pneumo_edge.bundle import Bundle
 from pneumo_edge.decode import decode
 from pneumo_edge.engines import choose
 from pneumo_edge.errors import BadRadiographError
+from pneumo_edge.framing import framed, read_template
 from pneumo_edge.gate.distance import pooled
 from pneumo_edge.gate.pose import Pose
 from pneumo_edge.gate.verdict import Gate, NotAChestFilmError
@@ -106,6 +107,7 @@ class Asked:
 
     def __init__(self, bundle: Bundle, threads: int) -> None:
         self.gate = Gate.of(bundle)
+        self._template = read_template(bundle)
         files = {member.name: member.file for member in bundle.manifest.members}
         name = self.gate.member
         self._backbone = None
@@ -125,8 +127,8 @@ class Asked:
             looked = self.gate.look(film, prepare(film))
             seen = None
             if self._backbone is not None:
-                pixels = (looked.tensor.pixels ^ 0x80).view(np.int8)
-                seen = pooled(self._backbone.features(pixels))
+                part, _ = framed(self._template, looked.tensor)
+                seen = pooled(self._backbone.features((part.pixels ^ 0x80).view(np.int8)))
             return self.gate.judge(film.source, looked.verdict, seen)
         except NotAChestFilmError as err:
             return err.verdict

@@ -25,6 +25,7 @@ from pneumo_edge.bundle import Bundle, load_bundle
 from pneumo_edge.engines import choose
 from pneumo_edge.ensemble import Ensemble
 from pneumo_edge.errors import PneumoEdgeError
+from pneumo_edge.framing import framed, read_template
 from pneumo_edge.heatmap import HeatMap, fuse
 from pneumo_edge.manifest import Measure
 from pneumo_edge.threads import available
@@ -64,7 +65,7 @@ def trace(ensemble: Ensemble, films: Dataset, threshold: float) -> Traced:
     def one(index: int) -> tuple[NDArray[np.float64], HeatMap]:
         pixels = films.tensors[index].reshape(1, *films.tensors[index].shape[:2], 1)
         votes = ensemble.score(InputTensor(pixels))
-        heat = fuse(votes.members, ensemble.bundle.manifest)
+        heat = fuse(votes.members, ensemble.bundle.manifest, votes.frame)
         rng = np.random.default_rng((SEED, index))
         given = occlusion.orders(heat, votes.y > threshold, rng)
         return occlusion.curves(pixels[0, :, :, 0], given, lambda t: ensemble.score(t).y), heat
@@ -89,7 +90,9 @@ def shuffle(bundle: Bundle, films: Dataset, threads: int) -> list[Randomised]:
         m.name: engine.backbone(bundle.model(m.file), m.name, threads) for m in manifest.members
     }
     chosen = np.linspace(0, len(films) - 1, min(len(films), RANDOMISED_FILMS)).round().astype(int)
-    pixels = [(films.tensors[i] ^ 0x80).view(np.int8)[None] for i in chosen]
+    template = read_template(bundle)
+    seen = [framed(template, InputTensor(films.tensors[i][None]))[0].pixels for i in chosen]
+    pixels = [(one ^ 0x80).view(np.int8) for one in seen]
     features = [{name: b.features(one) for name, b in backbones.items()} for one in pixels]
     model = bundle.model(manifest.head)
     data = model if isinstance(model, bytes) else model.read_bytes()

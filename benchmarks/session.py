@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from pneumo_edge import choice, engines
 from pneumo_edge.bundle import Bundle
 from pneumo_edge.ensemble import Ensemble
 from pneumo_edge.errors import BadRadiographError, PneumoEdgeError
+from pneumo_edge.framing import framed, read_template
 from pneumo_edge.screening import ready
 from pneumo_edge.sources import Source
 from pneumo_edge.types import InputTensor
@@ -124,10 +126,15 @@ def measure(plan: Plan, say: Say) -> Results:
 
 def _preparation(plan: Plan) -> tuple[Spread, Spread, InputTensor]:
     """Decode and prepare by themselves, which every candidate shares."""
-    laps = [ready(plan.film) for _ in range(plan.runs + 1)]
-    decoding = spread([round(lap.decode_ms, 4) for lap in laps[1:]])
-    preparing = spread([round(lap.prepare_ms, 4) for lap in laps[1:]])
-    return decoding, preparing, laps[0].tensor
+    template = read_template(plan.bundle)
+    decoding, preparing = [], []
+    for _ in range(plan.runs + 1):
+        film = ready(plan.film)
+        start = time.perf_counter()
+        seen, _ = framed(template, film.tensor)
+        decoding.append(round(film.decode_ms, 4))
+        preparing.append(round(film.prepare_ms + (time.perf_counter() - start) * 1e3, 4))
+    return spread(decoding[1:]), spread(preparing[1:]), seen
 
 
 def _wanted(plan: Plan, tally: _Tally) -> Iterator[str]:
@@ -196,9 +203,10 @@ def _own_films(plan: Plan, tally: _Tally, say: Say) -> None:
     votes: list[list[float]] = []
     columns = [member.name for member in plan.bundle.manifest.members]
     first = tally.running[0]
+    template = read_template(plan.bundle)
     for source in plan.films:
         try:
-            tensor = ready(source).tensor
+            tensor, _ = framed(template, ready(source).tensor)
         except BadRadiographError:
             tally.refused += 1
             continue

@@ -27,12 +27,19 @@ from convert.member import ConvertedMember, MemberOptions, convert_member
 from convert.order import counted_costs, default_order
 from convert.parity import Answers, ParityReport, compare, over_budget
 from convert.quantize import SCHEMES, Scheme
-from convert.representative import RepresentativeSet, draw_representative, refuse_evaluated
+from convert.representative import (
+    RepresentativeSet,
+    draw_representative,
+    refuse_evaluated,
+    seen_films,
+)
 from pneumo_edge.bundle import load_bundle
 from pneumo_edge.early_exit import Fusion as LinearFusion
 from pneumo_edge.engines import choose
 from pneumo_edge.ensemble import Ensemble
 from pneumo_edge.errors import DatasetError, RecipeError
+from pneumo_edge.framing import FILE as TEMPLATE
+from pneumo_edge.framing import encode_template
 from pneumo_edge.gate.statistics import FILE as GATE_FILE
 from pneumo_edge.held_out import FILE as HELD_OUT_FILE
 from pneumo_edge.manifest import (
@@ -135,6 +142,9 @@ def convert(options: ConversionOptions, progress: Progress) -> Conversion:
     files = _files(members, fusion) | {HELD_OUT_FILE: kept}
     content, gated = _gate(options, run, files, (split, elsewhere), progress)
     files |= content
+    template = run.template()
+    if template is not None:
+        files |= {TEMPLATE: encode_template(template)}
     provenance |= _record(chosen, options.scheme)
     order = _order(files, members, fusion, kept, bands)
     manifest = _manifest(files, members, fusion, order, _created(models), provenance)
@@ -170,7 +180,7 @@ def _representative(
     step = progress("reading representative films", options.representative * 3 // 2)
     chosen = draw_representative(films, options.representative, options.seed, step)
     refuse_evaluated(chosen, split.dataset)
-    return chosen
+    return seen_films(chosen, run.template())
 
 
 def _parity_films(data: Path, run: Run, progress: Progress) -> EvaluationSplit:
@@ -222,7 +232,7 @@ def _gate(
     others.pop(HELD_OUT, None)
     backbone = files[f"{GATE_MEMBER}.tflite"]
     content, figures = fitted_gate(
-        backbone, films, folders, others, options.seed, options.threads, progress
+        backbone, run.template(), films, folders, others, options.seed, options.threads, progress
     )
     return {GATE_FILE: content}, figures
 
@@ -348,6 +358,7 @@ def _manifest(
         figures=[],
         parity=[],
         provenance=provenance,
+        template=TEMPLATE if TEMPLATE in files else None,
     )
 
 

@@ -16,8 +16,10 @@ from convert.gate_fit import Progress, figures, fit_gate
 from pneumo_edge.bundle import load_bundle
 from pneumo_edge.engines import choose
 from pneumo_edge.errors import BundleError
+from pneumo_edge.framing import Template, framed, read_template
 from pneumo_edge.gate.statistics import FILE, decode_statistics
 from pneumo_edge.manifest import CARD, GateFigures, Manifest, answer_id
+from pneumo_edge.types import InputTensor
 from train.card import render_card
 from train.dataset import Film, list_films, load, training_films
 from train.evaluate import TEST
@@ -45,6 +47,7 @@ class GateOptions:
 
 def fitted_gate(
     backbone: bytes | Path,
+    template: Template | None,
     films: Sequence[Film],
     folders: Sequence[Path],
     others: Mapping[str, NDArray[np.uint8]],
@@ -56,6 +59,7 @@ def fitted_gate(
 
     Args:
         backbone: Of `MEMBER`, int8.
+        template: By which films are framed before that one sees them.
         films: Training films; nothing is fitted on any others but those of `folders`.
         folders: Of further frontal chest radiographs, without labels, so that films of other hospitals pass.
         others: Prepared films to report on, by name.
@@ -66,7 +70,12 @@ def fitted_gate(
     Raises:
         DatasetError: there are too few films.
     """
-    features = choose("cpu").backbone(backbone, MEMBER, threads).features
+    backbone_features = choose("cpu").backbone(backbone, MEMBER, threads).features
+
+    def features(film: InputTensor) -> NDArray[np.float32]:
+        seen, _ = framed(template, film)
+        return backbone_features((seen.pixels ^ 0x80).view(np.int8))
+
     sources = read_sources(films, folders, seed, progress)
     statistics, fitted = fit_gate(sources, MEMBER, features, seed, progress)
     content = statistics.encode()
@@ -93,7 +102,14 @@ def refit(options: GateOptions, progress: Progress) -> Manifest:
     if options.external is not None:
         others[options.external.name] = load(list_films(options.external)).tensors
     content, measured = fitted_gate(
-        bundle.model(member.file), films, folders, others, options.seed, options.threads, progress
+        bundle.model(member.file),
+        read_template(bundle),
+        films,
+        folders,
+        others,
+        options.seed,
+        options.threads,
+        progress,
     )
     files = {name: _bytes(bundle.model(name)) for name in bundle.manifest.files} | {FILE: content}
     manifest = with_gate(bundle.manifest, files, measured)

@@ -17,6 +17,7 @@ from pneumo_edge.gate.pose import POSES, Pose, seen
 from pneumo_edge.gate.signals import SPREAD, measure
 from pneumo_edge.gate.statistics import Statistics
 from pneumo_edge.manifest import GateFigures, GateRow
+from pneumo_edge.types import InputTensor
 
 DIRECTIONS = 32
 """Of the subspace."""
@@ -34,7 +35,7 @@ MIRRORED, CROPPED = 0.005, 0.01
 BOUNDS = 0.001
 """Share of films beyond each bound of a cheap measure, before it is widened by half of the range."""
 
-Features = Callable[[NDArray[np.int8]], NDArray[np.float32]]
+Features = Callable[[InputTensor], NDArray[np.float32]]
 Progress = Callable[[str, int], Callable[[int], None]]
 
 
@@ -46,7 +47,7 @@ def fit_gate(
     Args:
         sources: The first one is of labelled films, which are known to lie upright.
         member: Whose features are watched.
-        features: That member's int8 backbone.
+        features: That member's int8 backbone, with what comes before it.
         seed: Of the draws.
         progress: See `convert.conversion`.
 
@@ -112,7 +113,7 @@ def pooled_features(
     """(n, channels) of (n, 150, 150, 1)."""
     rows = []
     for film in films:
-        rows.append(pooled(features((film[None] ^ 0x80).view(np.int8))))
+        rows.append(pooled(features(InputTensor(film[None]))))
         step(1)
     return np.stack(rows)
 

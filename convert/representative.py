@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import TypeVar
 
@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pneumo_edge.errors import DatasetError
+from pneumo_edge.framing import Template
 from train.dataset import LABELS, Dataset, Film, load, refuse_shared_patients
+from train.framing import framed_pixels
 
 T = TypeVar("T")
 
@@ -129,6 +131,12 @@ def refuse_evaluated(chosen: RepresentativeSet, evaluated: Dataset) -> None:
                 f"the representative film {film.id} is one of those that parity is measured on",
                 "remove it from the training films",
             )
+
+
+def seen_films(chosen: RepresentativeSet, template: Template | None) -> RepresentativeSet:
+    """The same films as members see them."""
+    pixels, check = (framed_pixels(films, template) for films in (chosen.pixels, chosen.check))
+    return replace(chosen, pixels=pixels, check=check)
 
 
 def refuse_alike(pixels: NDArray[np.uint8]) -> None:

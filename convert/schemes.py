@@ -16,7 +16,7 @@ from ai_edge_litert.interpreter import Interpreter
 from convert.conversion import load_member
 from convert.member import ConvertedMember, MemberOptions, convert_member
 from convert.quantize import SCHEMES, Scheme
-from convert.representative import RepresentativeSet, draw_representative
+from convert.representative import RepresentativeSet, draw_representative, seen_films
 from pneumo_edge.errors import PneumoEdgeError
 from pneumo_edge.manifest import MEMBER_NAMES
 from train.dataset import default_data_dir, training_films
@@ -173,7 +173,8 @@ def main(
         pattern = opened.split().patient_pattern
         members, lacking = trained(opened, wanted)
         films = training_films(folder, pattern)
-        chosen = draw_representative(films, representative, seed)
+        drawn = draw_representative(films, representative, seed)
+        chosen = seen_films(drawn, opened.template())
         for line in table(members, [way for way in SCHEMES if way in ways], chosen, laps, threads):
             typer.echo(line)
         for name in lacking:

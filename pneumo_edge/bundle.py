@@ -182,6 +182,7 @@ def _check_consistency(manifest: Manifest, path: Path) -> None:
     """Check what a type cannot say."""
     names = [member.name for member in manifest.members]
     needed = [manifest.head, *(member.file for member in manifest.members)]
+    needed += [manifest.template] if manifest.template is not None else []
     contract = manifest.input
     odd = [name for name in manifest.files if Path(name).name != name or name in ("", "..")]
     lacking = [name for name in needed if name not in manifest.files]

@@ -17,8 +17,9 @@ from pneumo_edge.bundle import Bundle
 from pneumo_edge.early_exit import Fusion
 from pneumo_edge.engines import Backbone, Engine
 from pneumo_edge.errors import BundleError
+from pneumo_edge.framing import framed, read_template
 from pneumo_edge.gate.distance import pooled
-from pneumo_edge.types import InputTensor, Interval, Label, MemberScore
+from pneumo_edge.types import Frame, InputTensor, Interval, Label, MemberScore
 
 _FUSION_TOLERANCE = 1e-4
 """How far the head's fusion may stray from the manifest's weights; both are float32 of one fit."""
@@ -35,6 +36,9 @@ class Votes:
 
     y: float
     """The fusion's value."""
+
+    frame: Frame | None = None
+    """The part of the film that the members saw; None where the bundle frames none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,9 @@ class Decision:
 
     indeterminate: bool | None = None
     """Whether y lies in the band; the same with early exit as without. None where no band was given."""
+
+    frame: Frame | None = None
+    """The part of the film that the members saw; None where the bundle frames none."""
 
 
 def band_of(bundle: Bundle, operating_point: str) -> Interval | None:
@@ -89,7 +96,8 @@ class Ensemble:
             watched: The member whose features the gate wants with its score: the first to run, with early exit.
 
         Raises:
-            BundleError: the head cannot be loaded, fuses by other weights than the manifest's, or has no maps.
+            BundleError: the head or the template cannot be loaded, the head fuses by other weights than the
+                manifest's, or has no maps.
             EngineError: there are not as many cores as `threads`, or it is below 1.
         """
         self.bundle = bundle
@@ -102,6 +110,7 @@ class Ensemble:
         self._head_name = str(bundle.path / head)
         self._head = engine.head(bundle.model(head), self._head_name)
         self._head_lock = threading.Lock()
+        self._template = read_template(bundle)
         self._loading = threading.Lock()
         self._busy = {name: threading.Lock() for name in self._files}
         self._check_fusion()
@@ -140,21 +149,25 @@ class Ensemble:
         return self.engine.backbone(self.bundle.model(file), label, self._threads)
 
     def score(self, tensor: InputTensor) -> Votes:
-        """Run every member, each as soon as it is loaded, and fuse.
+        """Frame the thorax, run every member, each as soon as it is loaded, and fuse.
+
+        Args:
+            tensor: A whole film, upright.
 
         Raises:
             BundleError: a member cannot be loaded, or a member or the fusion yields a value that is not finite.
             EngineError: the engine failed.
         """
         self._start()
-        pixels = _signed(tensor)
+        seen, frame = framed(self._template, tensor)
+        pixels = _signed(seen)
         order = self.bundle.manifest.evaluation_order
         if self._side_by_side > 1:
             scores = list(self._pool.map(lambda name: self._vote(name, pixels), order))
         else:
             scores = [self._vote(name, pixels) for name in self._as_they_are_free(order)]
             scores.sort(key=lambda score: order.index(score.name))
-        return Votes(tuple(scores), self._whole(scores))
+        return Votes(tuple(scores), self._whole(scores), frame)
 
     def _as_they_are_free(self, order: Sequence[str]) -> Iterator[str]:
         """The members in their order, except that one at work for another thread lets the next go first."""
@@ -175,7 +188,7 @@ class Ensemble:
         """Label a tensor, with all members or with those that decide it.
 
         Args:
-            tensor: What to score.
+            tensor: What to score: a whole film, upright.
             threshold: What y is compared with.
             early_exit: Stop as soon as no other member can change the answer. A member that was never
                 needed is never loaded.
@@ -188,8 +201,9 @@ class Ensemble:
         """
         if not early_exit:
             votes = self.score(tensor)
-            return self._decided(votes.members, votes.y, threshold, band)
-        pixels = _signed(tensor)
+            return self._decided(votes, threshold, band)
+        seen, frame = framed(self._template, tensor)
+        pixels = _signed(seen)
         columns = list(self._files)
         scores: list[MemberScore] = []
         known: dict[int, float] = {}
@@ -201,16 +215,18 @@ class Ensemble:
             inside = interval.inside(band) if band is not None else None
             settled = band is None or inside is not None
             if label is not None and settled and len(known) < len(columns):
-                return Decision(label, tuple(scores), None, interval, self.engine.name, inside)
-        return self._decided(tuple(scores), self._whole(scores), threshold, band)
+                return Decision(
+                    label, tuple(scores), None, interval, self.engine.name, inside, frame
+                )
+        votes = Votes(tuple(scores), self._whole(scores), frame)
+        return self._decided(votes, threshold, band)
 
-    def _decided(
-        self, scores: tuple[MemberScore, ...], y: float, threshold: float, band: Interval | None
-    ) -> Decision:
+    def _decided(self, votes: Votes, threshold: float, band: Interval | None) -> Decision:
         """By a y that is known."""
+        y = votes.y
         label: Label = "pneumonia" if y > threshold else "normal"
         inside = band.low <= y <= band.high if band is not None else None
-        return Decision(label, scores, y, None, self.engine.name, inside)
+        return Decision(label, votes.members, y, None, self.engine.name, inside, votes.frame)
 
     def _watched_first(self, order: Sequence[str]) -> list[str]:
         """The gate judges every film, so that its member runs whatever the others would decide."""

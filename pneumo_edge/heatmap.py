@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pneumo_edge.manifest import Grid, Manifest
-from pneumo_edge.types import SIDE, MemberScore, Radiograph
+from pneumo_edge.types import SIDE, Frame, MemberScore, Radiograph
 
 MAP_SIDE = 30
 """Rows and columns of a fused map: cells of 5 pixels of the members' input. The members know no more than their own
@@ -56,13 +56,14 @@ def slope(logit: float) -> float:
     return 0.25 if abs(logit) < 1e-6 else math.tanh(logit / 2) / (2 * logit)
 
 
-def fuse(scores: Sequence[MemberScore], manifest: Manifest) -> HeatMap:
+def fuse(scores: Sequence[MemberScore], manifest: Manifest, frame: Frame | None = None) -> HeatMap:
     """Fuse the maps of the members that were run.
 
     Args:
         scores: With maps. After an early exit not of all members: the heat map then is of the votes that
             decided the label, and adds up to what they give without the others.
         manifest: Has the weights a_i, the bias b, and where each member's positions lie.
+        frame: The part of the film that the members saw; None for all of it. What lies outside adds nothing.
 
     Raises:
         ValueError: a score has no map.
@@ -70,12 +71,14 @@ def fuse(scores: Sequence[MemberScore], manifest: Manifest) -> HeatMap:
     members = {member.name: member for member in manifest.members}
     total = np.zeros((MAP_SIDE, MAP_SIDE))
     nowhere, undecided = 0.0, manifest.bias
+    left, top, right, bottom = (side * SIDE for side in (frame or Frame()).box)
     for score in scores:
         if score.map is None:
             raise ValueError(f"{score.name} was scored without its map")
         member, added = members[score.name], score.map.astype(np.float64)
         factor = member.weight * slope(score.logit)
-        down, across = (_spread(member.grid, count) for count in added.shape)
+        down = _spread(member.grid, added.shape[0], top, bottom)
+        across = _spread(member.grid, added.shape[1], left, right)
         total += factor * (down @ added @ across.T)
         nowhere += factor * (score.logit - float(added.sum()))
         undecided += member.weight / 2
@@ -83,17 +86,29 @@ def fuse(scores: Sequence[MemberScore], manifest: Manifest) -> HeatMap:
     return HeatMap(total.astype(np.float32), nowhere, undecided, names)
 
 
-def _spread(grid: Grid | None, count: int) -> NDArray[np.float64]:
+def _spread(grid: Grid | None, count: int, low: float, high: float) -> NDArray[np.float64]:
     """(30, count): what share of a position's value each cell gets; every column adds up to 1.
 
     Between the middles of two positions it goes over from one to the other in a straight line, and
-    beyond the outermost ones it is theirs. A bundle that does not say where they lie has them placed evenly.
+    beyond the outermost ones it is theirs, up to the frame's edge. A bundle that does not say where they lie
+    has them placed evenly.
+
+    Args:
+        grid: Of the positions on the members' input.
+        count: Of positions.
+        low: Where the members' input begins on the film, in pixels of the prepared film.
+        high: Where it ends.
     """
-    step = grid.step if grid else SIDE / count
-    middles = (grid.first if grid else step / 2) + step * np.arange(count)
+    factor = (high - low) / SIDE
+    step = (grid.step if grid else SIDE / count) * factor
+    middles = low + (grid.first * factor if grid else step / 2) + step * np.arange(count)
     cells = (np.arange(MAP_SIDE) + 0.5) * (SIDE / MAP_SIDE)
     inside = cells.clip(middles[0], middles[-1])
     near = np.clip(1 - np.abs(inside[:, None] - middles) / step, 0, 1)
+    near[(cells < low) | (cells > high)] = 0
+    # A position that saw only what was repeated beyond the film's edge is told at that edge.
+    for position in np.flatnonzero(near.sum(0) == 0):
+        near[np.abs(cells - middles[position]).argmin(), position] = 1
     return np.asarray(near / near.sum(0))
 
 

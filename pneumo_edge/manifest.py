@@ -192,6 +192,8 @@ class Manifest(Struct, frozen=True, omit_defaults=True):
     """What the bands hold and leave, on films that they were not chosen on and on those that they were."""
     gate: GateFigures | None = None
     """How `gate.npz` did; None in a bundle without it."""
+    template: str | None = None
+    """The file by which the thorax is framed on each film; None where members see whole films."""
 
 
 def answer_id(manifest: Manifest) -> str:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pneumo_edge.heatmap import MAP_SIDE, Explanation, strips
 from pneumo_edge.render import NOTICE
-from pneumo_edge.types import Finding
+from pneumo_edge.types import Finding, Frame
 
 Picture = NDArray[np.uint8]
 """(rows, cols, 3), RGB."""
@@ -72,11 +72,22 @@ def draw(explanation: Explanation, finding: Finding, look: Look = DEFAULT) -> Pi
     if factor > 1:
         size = (tinted.shape[1] * factor, tinted.shape[0] * factor)
         tinted = np.asarray(cv2.resize(tinted, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+    if finding.frame is not None:
+        _outline(tinted, finding.frame)
     width = tinted.shape[1]
     head = text_block([verdict(finding), *_details(finding)], width)
     return np.concatenate(
         [head, tinted, _legend(width, look), text_block(_caption(finding), width)]
     )
+
+
+def _outline(picture: Picture, frame: Frame) -> None:
+    """Draw the part that the members saw, in place; a side beyond the film's edge is drawn at that edge."""
+    rows, cols = picture.shape[:2]
+    left, top, right, bottom = frame.box
+    first = (round(max(left, 0) * (cols - 1)), round(max(top, 0) * (rows - 1)))
+    last = (round(min(right, 1) * (cols - 1)), round(min(bottom, 1) * (rows - 1)))
+    cv2.rectangle(picture, first, last, _PALE, _stroke(_scale(cols)))
 
 
 def tint(explanation: Explanation, look: Look = DEFAULT) -> Picture:
@@ -135,6 +146,8 @@ def _caption(finding: Finding) -> list[str]:
         f"What a tenth of the film adds to y. In no place: {heat.nowhere:+.3f} of y.",
         "About 5 x 5 places: no outline of a lesion.",
     ]
+    if finding.frame is not None:
+        lines.append("The members saw what lies in the frame.")
     if finding.y is None:
         lines.append(f"Early exit: of {', '.join(heat.members)} alone.")
     if finding.gate is not None:

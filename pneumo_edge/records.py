@@ -31,6 +31,15 @@ class IntervalRecord(msgspec.Struct, frozen=True):
     high: float
 
 
+class BoxRecord(msgspec.Struct, frozen=True):
+    """Sides of a part of the film, as shares of it from its left and top; not rounded."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
 class GateRecord(msgspec.Struct, frozen=True):
     """What the gate said."""
 
@@ -65,6 +74,7 @@ class Record(msgspec.Struct, frozen=True):
     overlay: str | None = None
     gate: GateRecord | None = None
     photo: str | None = None
+    frame: BoxRecord | None = None
     error: ErrorRecord | None = None
 
 
@@ -93,6 +103,7 @@ def record(outcome: Finding | Refusal) -> Record:
         overlay=None if outcome.overlay is None else encodable(outcome.overlay),
         gate=_gate(outcome.gate),
         photo=outcome.photo,
+        frame=None if outcome.frame is None else BoxRecord(*outcome.frame.box),
     )
 
 

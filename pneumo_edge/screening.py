@@ -175,12 +175,14 @@ class Screener:
             indeterminate=decision.indeterminate,
             gate=gate,
             photo=film.photo,
+            frame=decision.frame,
         )
 
     def _explanation(self, film: Prepared, decision: Decision) -> Explanation | None:
         if film.film is None:
             return None
-        return Explanation(film.film, fuse(decision.members, self.ensemble.bundle.manifest))
+        heat = fuse(decision.members, self.ensemble.bundle.manifest, decision.frame)
+        return Explanation(film.film, heat)
 
     def outcome(self, source: Source) -> Finding | Refusal:
         """As `screen`, with a bad radiograph as a value, so that a batch goes on."""

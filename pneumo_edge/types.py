@@ -72,6 +72,29 @@ class InputTensor:
 
 
 @dataclass(frozen=True, slots=True)
+class Frame:
+    """The part of a prepared film that members see; see `pneumo_edge.framing`."""
+
+    across: float = 1.0
+    """Its width, as a share of the film's."""
+
+    down: float = 1.0
+    """Its height, likewise."""
+
+    right: float = 0.0
+    """How far its middle lies right of the film's, in pixels of the prepared film, of which there are 150."""
+
+    below: float = 0.0
+    """How far its middle lies below the film's, likewise."""
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom as shares of the film: below 0 or above 1 where it reaches over the edge."""
+        x, y = 0.5 + self.right / SIDE, 0.5 + self.below / SIDE
+        return x - self.across / 2, y - self.down / 2, x + self.across / 2, y + self.down / 2
+
+
+@dataclass(frozen=True, slots=True)
 class MemberScore:
     """One member's vote."""
 
@@ -188,6 +211,9 @@ class Finding:
 
     photo: str | None = None
     """See `Radiograph.photo`."""
+
+    frame: Frame | None = None
+    """The part of the film that was looked at; None where the bundle's members see whole films."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,8 @@ class CsvWriter:
         votes = [f"{name}_{field}" for name in members for field in ("probability", "ms")]
         times = ["decode_ms", "prepare_ms", "infer_ms", "total_ms"]
         gate = ["gate", "gate_reasons", "gate_corrected", "gate_distance", "photo"]
-        last = ["engine", "bundle", "overlay", *gate, "error_what", "error_remedy"]
+        frame = [f"frame_{side}" for side in ("left", "top", "right", "bottom")]
+        last = ["engine", "bundle", "overlay", *gate, *frame, "error_what", "error_remedy"]
         self._put([*head, *votes, *times, *last])
 
     def write(self, outcome: Outcome) -> None:
@@ -124,7 +125,9 @@ class CsvWriter:
         gate: list[Any] = [None] * 4
         if (said := out.gate) is not None:
             gate = [said.verdict, "; ".join(said.reasons), said.corrected, said.distance]
-        last = [out.engine, out.bundle, out.overlay, *gate, out.photo, *error]
+        box = out.frame
+        frame = [box.left, box.top, box.right, box.bottom] if box else [None] * 4
+        last = [out.engine, out.bundle, out.overlay, *gate, out.photo, *frame, *error]
         self._put([*head, doubt, *band, *votes, *times, *last])
 
     def close(self) -> None:

@@ -16,6 +16,7 @@ from train.dataset import Dataset, list_films
 from train.distribute import join
 from train.fit import Job, fit_member, predict
 from train.folds import cut
+from train.framing import framed_films, keep_template
 from train.options import AblationOptions, AblationPlan
 from train.progress import training
 from train.run import Predictions, Run, Split
@@ -91,12 +92,14 @@ def _one(
     name = options.member
     run.write("recipe.json", variant.recipe)
     run.write("split.json", _split(data.films, variant, options.data))
+    template = keep_template(run, data.films, variant.recipe)
+    films, test = (framed_films(split, template) for split in (data.films, data.test))
     job = Job(name, FOLD, variant.init, options.precision, options.distribute)
     with training(f"{variant.name}, seed {seed}", console) as report:
-        history = fit_member(run, data.films, variant.recipe, job, report)
+        history = fit_member(run, films, variant.recipe, job, report)
     held_out = run.read(f"{name}/fold-{FOLD}/held_out.json", Predictions)
     model = keras.models.load_model(run.member(name, FOLD) / "model.keras")
-    tested = predict(model, data.test)
+    tested = predict(model, test)
     result = Result(
         variant=variant.name,
         seed=seed,

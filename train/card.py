@@ -75,18 +75,21 @@ def _contents(manifest: Manifest) -> str:
         f"| `{name}` | {threshold:.4f} | {_POINTS.get(name, 'set by hand')} |"
         for name, threshold in manifest.operating_points.items()
     )
+    seen = _FRAMED if manifest.template is not None else "Members see whole films."
     return f"""\
 ## The bundle
 
 Made on {manifest.created}; id `{manifest.id}`.
 
-{y}, where each name stands for that member's probability of pneumonia.
+{y}, where each name stands for that member's probability of pneumonia. {seen}
 
 | operating point | pneumonia where y is above | chosen |
 | --- | --- | --- |
 {points}
 """
 
+
+_FRAMED = "Members see the\nthorax alone, which is found on each film by laying it on a template of training films."
 
 _POINTS = {
     "paper": "the paper's threshold",

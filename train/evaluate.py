@@ -24,6 +24,7 @@ from train.dataset import (
     refuse_shared_patients,
     training_films,
 )
+from train.framing import framed_films
 from train.fuse import PAPER_THRESHOLD, join
 from train.metrics import Scored, figures
 from train.quiet import import_keras
@@ -43,7 +44,7 @@ class Cached(Struct, frozen=True):
     """SHA-256 of the model file."""
     predictions: Predictions
     films: str = ""
-    """SHA-256 of the prepared films."""
+    """SHA-256 of the films as the model saw them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,9 +125,10 @@ def predict_float(run: Run, name: str, split: EvaluationSplit) -> Predictions:
         RecipeError: the member has not been trained.
     """
     path = run.model_path(name)
+    dataset = framed_films(split.dataset, run.template())
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     cache = f"{name}/{path.parent.name}/{split.name}.json"
-    films = hashlib.sha256(split.dataset.tensors.tobytes()).hexdigest()
+    films = hashlib.sha256(dataset.tensors.tobytes()).hexdigest()
     if (run.folder / cache).is_file():
         cached = run.read(cache, Cached)
         if cached.model == digest and cached.films == films:
@@ -136,7 +138,7 @@ def predict_float(run: Run, name: str, split: EvaluationSplit) -> Predictions:
 
     from train.fit import predict  # which also registers the layer that the file names
 
-    predictions = predict(keras.models.load_model(path), split.dataset)
+    predictions = predict(keras.models.load_model(path), dataset)
     run.write(cache, Cached(model=digest, films=films, predictions=predictions))
     return predictions
 

@@ -26,6 +26,7 @@ from train.checkpoint import (
 from train.dataset import Dataset
 from train.dirac import pass_through, scale_down
 from train.distribute import spread
+from train.framing import framed_films
 from train.members import base_of, build_member, freeze
 from train.probe import start_as_probe
 from train.recipe import BASELINE, MemberRecipe, Recipe
@@ -285,7 +286,7 @@ def fit_member(
 
     Args:
         run: Has its `split.json`. Gains checkpoint, history, model and held_out.json of the member.
-        dataset: Every film that may be trained on.
+        dataset: Every film that may be trained on, as members see it.
         recipe: What to do.
         job: Which member, from what.
         report: Called after every batch.
@@ -323,6 +324,7 @@ def fit_member(
     if fold != ALL:
         place = folder.relative_to(run.folder)
         run.write(str(place / HELD_OUT), predict(model, held_out))
-        run.write(str(place / STRESSED), predict(model, stressed(held_out, recipe.seed)))
+        under_stress = framed_films(stressed(held_out, recipe.seed), run.template())
+        run.write(str(place / STRESSED), predict(model, under_stress))
     save_model(model, folder / MODEL)
     return history

@@ -175,6 +175,8 @@ class Recipe(Struct, frozen=True):
     """The paper's ordinary least squares, or weights that are drawn towards equal ones; see `train.fuse`."""
     fuse_stressed: bool = False
     """Fuse, and choose operating points, on each held-out film twice: as it is, and under `train.stress`."""
+    framing: bool = False
+    """Members see the thorax alone, as `pneumo_edge.framing` finds it; without it, whole films."""
     teacher: TeacherRecipe | None = None
     """Whose opinion of each view members learn beside the label; null where the label is all."""
     parity: ParityBudget = ParityBudget()
@@ -202,7 +204,7 @@ class Recipe(Struct, frozen=True):
         return hashlib.sha256(msgspec.json.encode(values)).hexdigest()
 
 
-_LATER = ("pretraining", "teacher", "validation", "fusion", "fuse_stressed")
+_LATER = ("pretraining", "teacher", "validation", "fusion", "fuse_stressed", "framing")
 _DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(Recipe)}
 
 

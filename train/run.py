@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Literal, TypeVar
 import msgspec
 
 from pneumo_edge.errors import RecipeError
+from pneumo_edge.framing import FILE as TEMPLATE
+from pneumo_edge.framing import Template, decode_template
 from pneumo_edge.manifest import Figures, Struct
 from train.recipe import Recipe, Validation
 
@@ -139,6 +142,22 @@ class Run:
     def fusion(self) -> Fusion:
         """What `train fuse` found."""
         return self.read("fusion.json", Fusion, "run `pneumo-edge train fuse` first")
+
+    def template(self) -> Template | None:
+        """What its films are framed by; None where its members see whole films.
+
+        Raises:
+            RecipeError: the file is damaged.
+        """
+        path = self.folder / TEMPLATE
+        if not path.is_file():
+            return None
+        try:
+            return decode_template(path.read_bytes())
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as err:
+            raise RecipeError(
+                f"{path} cannot be read: {err}", "restore the file, or start the run anew"
+            ) from None
 
     def split(self) -> Split:
         """Which films each fold holds out."""

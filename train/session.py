@@ -15,6 +15,7 @@ from train.dataset import KERMANY, LABELS, NAMELESS, Dataset, Film, load
 from train.distribute import join
 from train.fit import Job, fit_member
 from train.folds import cut
+from train.framing import framed_films, keep_template
 from train.options import Plan, TrainingOptions
 from train.progress import reading, tell_skipped, training
 from train.recipe import Recipe
@@ -111,6 +112,7 @@ def train_members(options: TrainingOptions, asked: Plan) -> list[History]:
     # Before the recipe is written: it stands in the run for every member of it.
     refuse_other_recipe(run, recipe)
     run.write("recipe.json", recipe)
+    dataset = framed_films(dataset, keep_template(run, dataset, recipe))
     histories = []
     for name, fold in asked.pairs:
         job = Job(name, fold, options.init, options.precision, options.distribute)

@@ -13,7 +13,15 @@ from train.recipe import Augmentation, Recipe, load_recipe
 NO_AUGMENTATION = Augmentation(rotation_degrees=0, shift=0, shear=0, zoom=0, horizontal_flip=False)
 """Every film as it is."""
 
-CHANGES = ("pretraining", "freezing", "class_weights", "augmentation", "averaging", "teacher")
+CHANGES = (
+    "pretraining",
+    "freezing",
+    "framing",
+    "class_weights",
+    "augmentation",
+    "averaging",
+    "teacher",
+)
 """What `--vary` knows, beside recipe=NAME."""
 
 WHOLE = "as it is"
@@ -83,6 +91,8 @@ def changed(recipe: Recipe, what: str) -> Recipe:
         return replace(recipe, class_weights="none" if recipe.class_weights == "paper" else "paper")
     if what == "augmentation":
         return replace(recipe, augmentation=NO_AUGMENTATION)
+    if what == "framing":
+        return replace(recipe, framing=False)
     if what == "averaging":
         return replace(recipe, ema_momentum=None)
     return replace(recipe, teacher=None)

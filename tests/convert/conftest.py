@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from convert.conversion import Conversion, ConversionOptions, convert
 from convert.export import FloatBackbone, export
 from pneumo_edge.manifest import MEMBER_NAMES
-from train.dataset import KERMANY, Film, training_films
+from train.dataset import KERMANY, Film, load, training_films
 from train.folds import patient_folds
+from train.framing import keep_template
 from train.members import GreyToThree, build_member
 from train.recipe import ParityBudget, load_recipe
 from train.run import Epoch, Fusion, History, Predictions, Run, Split
@@ -207,6 +208,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Run:
         folds=[[films[i].id for i in part] for part in patient_folds(films, 3, recipe.seed)],
     )
     made.write("split.json", split)
+    keep_template(made, load(films), msgspec.structs.replace(recipe, framing=True))
     epoch = Epoch(
         epoch=1, learning_rate=1e-5, loss=0.7, accuracy=0.5, val_loss=0.7, val_accuracy=0.5,
         val_auc=0.5, seconds=1.0,

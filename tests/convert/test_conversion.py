@@ -23,10 +23,12 @@ from pneumo_edge.early_exit import replay
 from pneumo_edge.engines import choose
 from pneumo_edge.ensemble import Ensemble
 from pneumo_edge.errors import BundleError, DatasetError, RecipeError
+from pneumo_edge.framing import read_template
 from pneumo_edge.held_out import read_held_out
 from pneumo_edge.manifest import MEMBER_NAMES, Grid
 from pneumo_edge.types import InputTensor
 from train.dataset import list_films, load
+from train.framing import framed_films
 from train.recipe import ParityBudget
 from train.run import Run
 
@@ -45,6 +47,13 @@ def test_the_bundle_passes_every_check_of_the_runtime(converted: Any, run: Run) 
     assert bundle.manifest.operating_points == run.fusion().operating_points
 
 
+def test_the_runs_template_goes_along(converted: Any, run: Run) -> None:
+    bundle = load_bundle(converted.bundle)
+    assert bundle.manifest.template == "template.npz"
+    np.testing.assert_array_equal(read_template(bundle), run.template())
+    assert "thorax alone" in (converted.bundle / "MODEL_CARD.md").read_text()
+
+
 def test_the_zip_is_the_same_bundle(converted: Any) -> None:
     assert converted.result.archive is not None
     assert load_bundle(converted.result.archive).manifest == converted.result.manifest
@@ -58,7 +67,9 @@ def test_the_parity_table_agrees_with_the_models_run_by_hand(
     rows = {row.subject: row for row in converted.result.manifest.parity}
     votes = [ensemble.score(InputTensor(pixels[None])) for pixels in films.tensors]
     model = keras.models.load_model(run.model_path("vgg16"))
-    exact = np.asarray(model(films.tensors.astype(np.float32), training=False))[:, 0]
+    seen = framed_films(films, run.template())
+    assert (seen.tensors != films.tensors).any()
+    exact = np.asarray(model(seen.tensors.astype(np.float32), training=False))[:, 0]
     int8 = np.array([v.members[0].probability for v in votes])
     assert rows["vgg16"].n == len(films)
     assert rows["vgg16"].worst_abs_dp == pytest.approx(np.abs(int8 - exact).max(), abs=1e-5)

@@ -11,6 +11,7 @@ from convert import gate_fit
 from convert.gate_films import Source
 from convert.gate_fit import examine, figures, fit_gate, noticed_poses
 from pneumo_edge.gate.statistics import Statistics, decode_statistics
+from pneumo_edge.types import InputTensor
 
 
 def chests(count: int, seed: int) -> NDArray[np.uint8]:
@@ -39,9 +40,9 @@ def pages(count: int) -> NDArray[np.uint8]:
     return films
 
 
-def features(pixels: NDArray[np.int8]) -> NDArray[np.float32]:
+def features(tensor: InputTensor) -> NDArray[np.float32]:
     """(1, 5, 5, 24) in place of a member's: what filters of several kinds answer, rectified."""
-    film = pixels[0, :, :, 0].astype(np.float32) / 32
+    film = (tensor.pixels[0, :, :, 0].astype(np.float32) - 128) / 32
     maps = []
     for kind in range(24):
         kernel = np.random.default_rng(kind).normal(0, 0.2, (5, 5)).astype(np.float32)

@@ -17,6 +17,7 @@ from pneumo_edge.decode import decode_file
 from pneumo_edge.engines import choose
 from pneumo_edge.ensemble import Decision, Ensemble
 from pneumo_edge.errors import EngineError
+from pneumo_edge.framing import find, framed, read_template
 from pneumo_edge.prepare import prepare
 from pneumo_edge.types import SIDE, InputTensor, Interval
 
@@ -52,7 +53,8 @@ def test_a_member_answers_as_the_reference_kernels_do(
     tensor = prepare(decode_file(film))
     ensemble = Ensemble(bundle, choose("cpu"), threads.available())
     found = {score.name: score for score in ensemble.score(tensor).members}[name]
-    expected = by_hand(bundle, name, tensor)
+    seen, _ = framed(read_template(bundle), tensor)
+    expected = by_hand(bundle, name, seen)
     # The kernels round differently by up to one step of int8 in every layer.
     assert found.logit == pytest.approx(expected, abs=0.15), f"{found.logit} and {expected}"
     assert found.probability == pytest.approx(1 / (1 + np.exp(-found.logit)), abs=1e-5)
@@ -68,6 +70,17 @@ def test_the_same_tensor_gives_the_same_answer_every_time(
     assert first.y == second.y
     assert first.y != other.y
     assert [score.name for score in first.members] == bundle.manifest.evaluation_order
+
+
+@pytest.mark.parametrize("early_exit", [False, True])
+def test_a_decision_says_where_the_members_looked(
+    bundle: Bundle, film: Path, early_exit: bool
+) -> None:
+    tensor = prepare(decode_file(film))
+    decision = Ensemble(bundle, choose("cpu"), 1).decide(tensor, 0.5, early_exit)
+    template = read_template(bundle)
+    assert template is not None
+    assert decision.frame == find(template, tensor)
 
 
 @pytest.fixture(scope="module")

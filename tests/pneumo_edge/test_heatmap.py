@@ -23,7 +23,7 @@ from pneumo_edge.errors import BundleError
 from pneumo_edge.heatmap import MAP_SIDE, display, fuse, slope, strips, upsample
 from pneumo_edge.manifest import Grid, Manifest
 from pneumo_edge.prepare import prepare
-from pneumo_edge.types import SIDE, MemberScore, Radiograph
+from pneumo_edge.types import SIDE, Frame, MemberScore, Radiograph
 
 BundleWith = Callable[[dict[str, bytes]], Bundle]
 COUNTS = {"vgg16": 4, "vgg19": 4, "resnet50": 5, "xception": 5}
@@ -129,6 +129,47 @@ def test_a_bundle_that_tells_no_places_has_them_evenly(manifest: Manifest) -> No
     values = fuse([score("resnet50", added, 1.0)], older).values
     np.testing.assert_allclose(values, values[::-1, ::-1], atol=1e-7)
     assert values[MAP_SIDE // 2, MAP_SIDE // 2] == values.max()
+
+
+FRAMES = st.builds(
+    Frame,
+    across=st.floats(0.5, 1.3),
+    down=st.floats(0.5, 1.3),
+    right=st.floats(-38, 38),
+    below=st.floats(-38, 38),
+)
+
+
+@given(given_scores=scores(), frame=FRAMES)
+def test_a_map_in_a_frame_adds_up_as_well_and_stays_inside(
+    manifest: Manifest, given_scores: list[MemberScore], frame: Frame
+) -> None:
+    whole, heat = fuse(given_scores, manifest), fuse(given_scores, manifest, frame)
+    total = float(heat.values.sum(dtype=np.float64))
+    assert total == pytest.approx(float(whole.values.sum(dtype=np.float64)), abs=1e-4)
+    left, top, right, bottom = frame.box
+    middles = (np.arange(MAP_SIDE) + 0.5) / MAP_SIDE
+    cell = 1 / MAP_SIDE  # a position beyond the film's edge is told at that edge
+    outside = (middles < left - cell) | (middles > right + cell)
+    assert not heat.values[:, outside].any()
+    outside = (middles < top - cell) | (middles > bottom + cell)
+    assert not heat.values[outside].any()
+
+
+def test_a_position_lies_where_the_frame_puts_it(manifest: Manifest) -> None:
+    added = np.zeros((5, 5), np.float32)
+    added[2, 1] = 1
+    frame = Frame(across=0.5, down=0.8, right=15.0, below=-10.0)
+    values = np.abs(fuse([score("resnet50", added, 1.0)], manifest, frame).values)
+    down, across = np.unravel_index(values.argmax(), values.shape)
+    grid = GRIDS["resnet50"]
+    left, top, _, _ = frame.box
+    expected = (
+        left + 0.5 * (grid.first + grid.step) / SIDE,
+        top + 0.8 * (grid.first + 2 * grid.step) / SIDE,
+    )
+    assert (across + 0.5) / MAP_SIDE == pytest.approx(expected[0], abs=1 / MAP_SIDE)
+    assert (down + 0.5) / MAP_SIDE == pytest.approx(expected[1], abs=1 / MAP_SIDE)
 
 
 def test_a_score_without_a_map_is_a_mistake_of_the_caller(manifest: Manifest) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pneumo_edge.heatmap import MAP_SIDE, Explanation, HeatMap
 from pneumo_edge.overlay import LIMIT, MIN_WIDTH, NORMAL, PNEUMONIA, Look, draw, tint
-from pneumo_edge.types import Finding, GateVerdict, Interval, MemberScore, Timings
+from pneumo_edge.types import Finding, Frame, GateVerdict, Interval, MemberScore, Timings
 
 FULL = LIMIT / (MAP_SIDE * MAP_SIDE / 10)
 """Of a cell whose colour is just full."""
@@ -164,3 +164,25 @@ GOLDEN: dict[tuple[int, int], list[int]] = {
     (100, 10): [32, 28, 27],
     (400, 250): [158, 160, 163],
 }
+
+
+def test_the_part_that_was_seen_is_outlined_and_told() -> None:
+    shown = explanation(flat(0), np.full((600, MIN_WIDTH), 90, np.uint8))
+    plain = draw(shown, finding(shown))
+    framed = draw(shown, finding(shown, frame=Frame(0.8, 0.5, right=15.0, below=0.0)))
+    assert len(framed) > len(plain), "a line that says so"
+    changed = (framed[: len(plain)] != plain).any(-1)
+    head = next(row for row in range(len(plain)) if (plain[row] == 90).all())
+    rows = np.flatnonzero(changed[head : head + 600].sum(1) > MIN_WIDTH / 2)
+    cols = np.flatnonzero(changed[head : head + 600].sum(0) > 200)
+    # A quarter of the height above and below; from 0.5 + 15 / 150 - 0.8 / 2 of the width to its end.
+    assert (rows.min(), rows.max()) == (pytest.approx(150, abs=2), pytest.approx(450, abs=2))
+    assert cols.min() == pytest.approx(0.2 * MIN_WIDTH, abs=2)
+    assert cols.max() == MIN_WIDTH - 1
+
+
+def test_a_frame_that_reaches_over_the_edge_is_drawn_at_it() -> None:
+    shown = explanation(flat(0), np.full((600, MIN_WIDTH), 90, np.uint8))
+    framed = draw(shown, finding(shown, frame=Frame(1.2, 1.1, right=0.0, below=30.0)))
+    head = next(row for row in range(len(framed)) if (framed[row] == 90).sum() > MIN_WIDTH)
+    assert (framed[head + 300, [0, -1]] != 90).all()

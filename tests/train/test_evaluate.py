@@ -12,6 +12,7 @@ from pneumo_edge.bundle import load_bundle
 from pneumo_edge.engines import choose
 from pneumo_edge.ensemble import Ensemble
 from pneumo_edge.errors import DatasetError, RecipeError
+from pneumo_edge.framing import encode_template
 from pneumo_edge.manifest import MEMBER_NAMES
 from pneumo_edge.types import InputTensor
 from train.dataset import KERMANY
@@ -23,6 +24,7 @@ from train.evaluate import (
     predict_float,
     rows_of,
 )
+from train.framing import fit_template, framed_films
 from train.members import build_member
 from train.run import Fusion, Run
 
@@ -163,6 +165,22 @@ def test_predictions_are_kept_until_model_or_films_change(
     brighter = EvaluationSplit("test", split.dataset.subset(range(10)))
     brighter.dataset.tensors[:] += 20  # other films of the same names
     assert predict_float(copy, "vgg16", brighter).probabilities != second.probabilities
+
+
+def test_a_run_with_a_template_has_its_films_framed(
+    run: Run, split: EvaluationSplit, tmp_path: Path
+) -> None:
+    copy = Run(tmp_path / "run")
+    shutil.copytree(run.member("vgg16", "0"), copy.member("vgg16", "0"))
+    whole = predict_float(copy, "vgg16", split)
+    template = fit_template(split.dataset, 1)
+    (copy.folder / "template.npz").write_bytes(encode_template(template))
+    framed = predict_float(copy, "vgg16", split)
+    seen = framed_films(split.dataset, template).tensors.astype(np.float32)
+    model = keras.models.load_model(copy.model_path("vgg16"))
+    expected = np.asarray(model(seen, training=False))[:, 0]
+    np.testing.assert_allclose(framed.probabilities, expected, atol=1e-5)
+    assert framed != whole
 
 
 def test_an_untrained_member_is_named(split: EvaluationSplit, tmp_path: Path) -> None:
