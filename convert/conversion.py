@@ -137,7 +137,7 @@ def convert(options: ConversionOptions, progress: Progress) -> Conversion:
     elsewhere = _films_from_elsewhere(options, progress)
     chosen = _representative(options, run, split, progress)
     budget = run.recipe().parity
-    held_to = budget.of_members(fusion.weights.values())
+    held_to = budget.of_members(fusion.weights)
     members = _members(models, chosen, options, held_to, progress)
     files = _files(members, fusion) | {HELD_OUT_FILE: kept}
     content, gated = _gate(options, run, files, (split, elsewhere), progress)
@@ -241,13 +241,13 @@ def _members(
     models: Mapping[str, Path],
     chosen: RepresentativeSet,
     options: ConversionOptions,
-    budget: float,
+    budgets: Mapping[str, float],
     progress: Progress,
 ) -> list[ConvertedMember]:
     """Each member's backbone and classifier."""
-    how = MemberOptions(options.scheme, budget, options.threads)
     members = []
     for name, path in models.items():
+        how = MemberOptions(options.scheme, budgets[name], options.threads)
         step = progress(f"quantizing {name}", LAYERS[name])
         members.append(convert_member(load_member(path), chosen, how, step))
     return members

@@ -154,15 +154,14 @@ def films_that_fit(backbone: FloatBackbone, memory: float = MEMORY) -> int:
     A constant, not what this machine has free: the same run gives the same bundle everywhere.
     """
     network = read_network(backbone.tflite)
-    last = network.last_readers()
+    forgotten = network.forgotten()
     one = np.zeros((1, SIDE, SIDE, 1), np.float32)
     live, most = {network.source: one.nbytes}, 0
     for layer, made in walk(network, one):
         live[layer.output] = made.nbytes
         most = max(most, WALKS * sum(live.values()) + SCRATCH * made.nbytes)
-        for tensor in set(layer.inputs):
-            if last[tensor] == layer.at:
-                del live[tensor]
+        for tensor in forgotten[layer.at]:
+            del live[tensor]
     return max(1, int(memory // most))
 
 

@@ -82,9 +82,13 @@ class Network:
         """The layers that read a tensor."""
         return [layer for layer in self.layers if tensor in layer.inputs]
 
-    def last_readers(self) -> dict[int, int]:
-        """By tensor, the position of the layer that reads it last: after that it can be forgotten."""
-        return {tensor: layer.at for layer in self.layers for tensor in layer.inputs}
+    def forgotten(self) -> dict[int, list[int]]:
+        """By a layer's position, the tensors that no later layer reads: they can be forgotten after it."""
+        last = {tensor: layer.at for layer in self.layers for tensor in layer.inputs}
+        return {
+            layer.at: [t for t in dict.fromkeys(layer.inputs) if last[t] == layer.at]
+            for layer in self.layers
+        }
 
 
 def read_network(tflite: bytes) -> Network:
@@ -180,13 +184,12 @@ def _apply(layer: Layer, inputs: Sequence[Batch], filters: Any) -> Any:
 
 def walk(network: Network, inputs: Batch) -> Iterator[tuple[Layer, Batch]]:
     """Each layer with its output, in turn; what no later layer reads is forgotten."""
-    last, live = network.last_readers(), {network.source: inputs}
+    forgotten, live = network.forgotten(), {network.source: inputs}
     for layer in network.layers:
         live[layer.output] = run_layer(layer, [live[tensor] for tensor in layer.inputs])
         yield layer, live[layer.output]
-        for tensor in set(layer.inputs):
-            if last[tensor] == layer.at:
-                del live[tensor]
+        for tensor in forgotten[layer.at]:
+            del live[tensor]
 
 
 def patches(layer: Layer, inputs: Batch, each: int, seed: int) -> NDArray[np.float32]:

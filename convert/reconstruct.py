@@ -82,7 +82,7 @@ def reconstruct(
     exact, rounded = {network.source: inputs}, {network.source: inputs}
     ranges: dict[int, Range] = {network.source: input_range(backbone)}
     weights: dict[int, RoundedWeights] = {}
-    last = network.last_readers()
+    forgotten = network.forgotten()
     for layer in network.layers:
         given = [rounded[t] for t in layer.inputs]
         if layer.convolves and layer.at not in floats:
@@ -101,9 +101,8 @@ def reconstruct(
             if layer.output not in unrounded:
                 made = fake_quantize(made, ranges[layer.output])
         exact[layer.output], rounded[layer.output] = target, made
-        for tensor in set(layer.inputs):
-            if last[tensor] == layer.at:
-                del exact[tensor], rounded[tensor]
+        for tensor in forgotten[layer.at]:
+            del exact[tensor], rounded[tensor]
         if progress is not None:
             progress(1)
     return Reconstruction(weights, ranges)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
@@ -132,14 +132,18 @@ class ParityBudget(Struct, frozen=True):
     member_mean_dp: Fraction = 0.01
     """Mean |dp| on representative films at which a member's layers begin to be left in float."""
 
-    def of_members(self, weights: Iterable[float]) -> float:
+    def of_members(self, weights: Mapping[str, float]) -> dict[str, float]:
         """The mean |dp| that each member is held to, where these are their weights in the fusion.
 
         Members that are each off by this much, and whose errors have nothing to do with each other, move y by
-        `mean_dy` together. `member_mean_dp` is the most, since a member's own answer is shown too.
+        `mean_dy` together. `member_mean_dp` is the most, since a member's own answer is shown too; it alone
+        holds for a member that has no part in y.
         """
-        norm = math.hypot(*weights)
-        return min(self.member_mean_dp, self.mean_dy / norm) if norm else self.member_mean_dp
+        norm = math.hypot(*weights.values())
+        return {
+            name: min(self.member_mean_dp, self.mean_dy / norm) if weight else self.member_mean_dp
+            for name, weight in weights.items()
+        }
 
 
 class Recipe(Struct, frozen=True):

@@ -42,3 +42,15 @@ def test_an_operator_that_cannot_be_run_is_named() -> None:
     made = tf.function(lambda x: {"y": tf.sin(x)}, input_signature=[spec])
     with pytest.raises(ValueError, match="SIN"):
         read_network(to_tflite({SIGNATURE: made}))
+
+
+def test_a_tensor_is_forgotten_after_the_layer_that_reads_it_last(backbone: FloatBackbone) -> None:
+    network = read_network(backbone.tflite)
+    forgotten = network.forgotten()
+    told = [tensor for tensors in forgotten.values() for tensor in tensors]
+    assert len(told) == len(set(told)), "each once"
+    assert set(told) == {tensor for layer in network.layers for tensor in layer.inputs}
+    assert network.sink not in told
+    for layer in network.layers:
+        for tensor in forgotten[layer.at]:
+            assert all(reader.at <= layer.at for reader in network.readers(tensor))

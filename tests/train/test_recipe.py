@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pneumo_edge.errors import RecipeError
+from pneumo_edge.manifest import MEMBER_NAMES
 from train.recipe import Augmentation, ParityBudget, Plateau, load_recipe, names
 
 # Table 2 of the paper: rate, epochs, frozen layers, floor of the rate, factor; then its text on the CNN.
@@ -137,7 +138,10 @@ def test_what_a_conversion_is_held_to_has_no_part_in_the_digest() -> None:
 @given(weights=st.lists(st.floats(-3, 3), min_size=4, max_size=4))
 def test_members_that_are_each_within_budget_are_so_together(weights: list[float]) -> None:
     budget = ParityBudget(mean_dy=0.004, member_mean_dp=0.01)
-    held_to = budget.of_members(weights)
-    moved = np.array(weights) * held_to
+    held_to = budget.of_members(dict(zip(MEMBER_NAMES, weights, strict=True)))
+    moved = np.array(weights) * list(held_to.values())
     assert np.sqrt((moved**2).sum()) <= budget.mean_dy + 1e-12  # where their errors are independent
-    assert 0 < held_to <= budget.member_mean_dp
+    assert all(0 < dp <= budget.member_mean_dp for dp in held_to.values())
+    # A member without a part in y costs nothing to be off.
+    alone = budget.of_members({"vgg16": 0.0, "resnet50": 1.0})
+    assert alone == {"vgg16": 0.01, "resnet50": 0.004}
