@@ -21,7 +21,7 @@ from pneumo_edge.types import InputTensor
 
 DIRECTIONS = 32
 """Of the subspace."""
-REFUSED, WARNED = 0.01, 0.05
+REFUSED, WARNED = 0.006, 0.05
 """Share of the held-out films of the source that is hardest that may be refused, and warned of."""
 HIDDEN = {"pose": 64, "crop": 32}
 ROUNDS = {"pose": 8, "crop": 4}

@@ -25,6 +25,9 @@ from pneumo_edge.types import SIDE
 EQUALIZING = 32
 """Films on which the channels' ranges are measured before they are made alike."""
 
+AT_ONCE = 64
+"""Films whose exact features are computed side by side."""
+
 MEMORY = 12e9
 """Bytes that the maps of all films may take that a member is fitted on."""
 
@@ -186,9 +189,12 @@ def _convert_plainly(
 
 
 def _exact(backbone: FloatBackbone, classifier: Classifier, pixels: NDArray[np.uint8]) -> _Films:
-    inputs = backbone.normalise(pixels)
-    *_, (_, features) = walk(read_network(backbone.tflite), inputs)
-    return _Films(pixels, inputs, logits(classifier, features))
+    inputs, network = backbone.normalise(pixels), read_network(backbone.tflite)
+    features = []
+    for start in range(0, len(inputs), AT_ONCE):  # the maps of all films at once would not fit
+        *_, (_, last) = walk(network, inputs[start : start + AT_ONCE])
+        features.append(last)
+    return _Films(pixels, inputs, logits(classifier, np.concatenate(features)))
 
 
 def quantized_features(tflite: bytes, pixels: NDArray[np.uint8], threads: int) -> Batch:

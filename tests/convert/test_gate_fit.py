@@ -95,8 +95,12 @@ def test_thresholds_are_the_quantiles_of_the_hardest_source(
         statistics.subspace.residual(gate_fit.pooled_features(films, features, none))
         for films in (chests(90, 2), chests(40, 4))
     ]
-    assert statistics.refuse_at == pytest.approx(max(np.quantile(r, 0.99) for r in rows), rel=0.02)
-    assert statistics.warn_at == pytest.approx(max(np.quantile(r, 0.95) for r in rows), rel=0.02)
+    assert statistics.refuse_at == pytest.approx(
+        max(np.quantile(r, 1 - gate_fit.REFUSED) for r in rows), rel=0.02
+    )
+    assert statistics.warn_at == pytest.approx(
+        max(np.quantile(r, 1 - gate_fit.WARNED) for r in rows), rel=0.02
+    )
 
 
 def test_what_is_stored_gives_the_same_verdicts(fitted: tuple[Statistics, dict[str, int]]) -> None:
