@@ -16,7 +16,6 @@ from typing import Annotated
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 
 from benchmarks.laps import laps_ms
 from benchmarks.pages import PageOption, put
@@ -25,6 +24,7 @@ from pneumo_edge.errors import DatasetError, PneumoEdgeError
 from pneumo_edge.framing import Template, find, framed, read_template
 from pneumo_edge.types import Frame, InputTensor
 from train.dataset import LABELS, Dataset, kermany_folder, list_films, load, training_films
+from train.metrics import Scored, auc
 
 TABLE = "framing"
 LAPS, WARM_UP = 200, 20
@@ -87,9 +87,10 @@ def rows(split: str, films: Dataset, frames: Sequence[Frame]) -> tuple[list[Fram
         own = labels == number
         sides = (Quartiles.of(sizes[own, side]) for side in range(2))
         found.append(Framed(split, label, int(own.sum()), int(whole[own].sum()), *sides))
+    once = np.ones((1, len(labels)))
     told = [
-        Told(split, side, round(float(roc_auc_score(labels, sizes[:, column])), 3))
-        for column, side in enumerate(SIDES)
+        Told(split, side, round(float(auc(Scored(column, labels, films.patients), once)[0]), 3))
+        for side, column in zip(SIDES, sizes.T, strict=True)
     ]
     return found, told
 

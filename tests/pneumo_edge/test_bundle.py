@@ -83,7 +83,7 @@ def test_a_missing_file_is_named(copy: Path, name: str) -> None:
 
 
 def test_an_altered_threshold_is_noticed(copy: Path) -> None:
-    edit_manifest(copy, lambda m: m["operating_points"].update(screening=0.9), sign=False)
+    edit_manifest(copy, lambda m: m["operating_points"].update(screening=0.35), sign=False)
     with pytest.raises(BundleError, match=r"manifest\.json was altered"):
         load_bundle(copy)
 

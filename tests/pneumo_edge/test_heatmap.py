@@ -27,6 +27,7 @@ from pneumo_edge.types import SIDE, Frame, MemberScore, Radiograph
 
 BundleWith = Callable[[dict[str, bytes]], Bundle]
 COUNTS = {"vgg16": 4, "vgg19": 4, "resnet50": 5, "xception": 5}
+WEIGHTS = {"vgg16": 0.3, "vgg19": -0.1, "resnet50": 0.6, "xception": 0.2}
 GRIDS = {
     "vgg16": Grid(first=16.0, step=32.0),
     "vgg19": Grid(first=16.0, step=32.0),
@@ -37,9 +38,12 @@ GRIDS = {
 
 @pytest.fixture(scope="module")
 def manifest() -> Manifest:
-    """Of the bundle that ships, with positions as convert finds them."""
+    """Of the bundle that ships, with positions as convert finds them, and with a part of each member in y."""
     shipped = load_bundle().manifest
-    members = [msgspec.structs.replace(m, grid=GRIDS[m.name]) for m in shipped.members]
+    members = [
+        msgspec.structs.replace(m, grid=GRIDS[m.name], weight=WEIGHTS[m.name])
+        for m in shipped.members
+    ]
     return msgspec.structs.replace(shipped, members=members)
 
 
