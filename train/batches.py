@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from train.augment import augment
 from train.dataset import Dataset
+from train.draws import draw_all, draw_balanced
 from train.recipe import Augmentation, Pretraining, Recipe
 from train.teacher import Teacher
 
@@ -24,40 +24,6 @@ def class_weights(labels: NDArray[np.int64]) -> tuple[float, float]:
     """
     pneumonia = float(labels.mean())
     return pneumonia, 1 - pneumonia
-
-
-def draw_all(dataset: Dataset, count: int | None, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Every film once, shuffled; the first `count` of them, where it is given."""
-    return rng.permutation(len(dataset))[:count]
-
-
-def draw_balanced(
-    dataset: Dataset, count: int | None, rng: np.random.Generator
-) -> NDArray[np.int64]:
-    """As many normal as pneumonia films; within a class every patient as likely as another.
-
-    Args:
-        dataset: Has both classes.
-        count: Films in all, rounded down to even; None is twice the smaller class.
-        rng: Drawn from.
-
-    Returns:
-        Shuffled indices. A patient comes again only after all others of the class have come.
-    """
-    labels = dataset.labels
-    per_class = count // 2 if count is not None else int(np.bincount(labels, minlength=2).min())
-    drawn: list[int] = []
-    for label in (0, 1):
-        films: dict[str, list[int]] = defaultdict(list)
-        for index in np.flatnonzero(labels == label):
-            films[dataset.films[index].patient].append(int(index))
-        patients = list(films)
-        chosen: list[int] = []
-        while len(chosen) < per_class:
-            order = rng.permutation(len(patients))[: per_class - len(chosen)]
-            chosen += [int(rng.choice(films[patients[i]])) for i in order]
-        drawn += chosen
-    return rng.permutation(np.array(drawn, dtype=np.int64))
 
 
 class _Epochs(keras.utils.PyDataset):  # type: ignore[misc]  # keras has no type stubs

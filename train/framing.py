@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from pneumo_edge.framing import FILE as TEMPLATE
 from pneumo_edge.framing import TEMPLATE_SIDE, Template, encode_template, framed, lay, thumbnail
 from pneumo_edge.types import InputTensor
-from train.batches import draw_balanced
 from train.dataset import Dataset
+from train.draws import draw_balanced
 from train.recipe import Recipe
 from train.run import Run, whole
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from pneumo_edge.errors import RecipeError
 from train.augment import augment
-from train.batches import draw_balanced
 from train.dataset import Dataset
+from train.draws import draw_balanced
 from train.members import base_of
 from train.recipe import Recipe
 from train.teacher import linear_probe

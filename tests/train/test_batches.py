@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from train.augment import augment
-from train.batches import Batches, Views, class_weights, draw_balanced
+from train.batches import Batches, Views, class_weights
 from train.dataset import Dataset, Film
+from train.draws import draw_balanced
 from train.recipe import Augmentation, Pretraining, Recipe
 
 
