@@ -89,8 +89,7 @@ def _int8(bundle: Bundle, target: Path, _: Path | None) -> None:
     for member in bundle.manifest.members:
         path = target / f"{member.name}.int8.tflite"
         if not path.exists():
-            model = bundle.model(member.file)
-            _keep(path, inlined(model if isinstance(model, bytes) else model.read_bytes()))
+            _keep(path, inlined(bundle.content(member.file)))
 
 
 def _onnx(_: Bundle, target: Path, __: Path | None) -> None:

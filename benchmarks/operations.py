@@ -15,13 +15,8 @@ from pneumo_edge.bundle import Bundle, load_bundle
 
 def count(bundle: Bundle) -> list[Work]:
     """The work of every member, in the manifest's order."""
-    backbones = {member.name: _bytes(bundle, member.file) for member in bundle.manifest.members}
-    return counting.count(backbones, _bytes(bundle, bundle.manifest.head))
-
-
-def _bytes(bundle: Bundle, name: str) -> bytes:
-    model = bundle.model(name)
-    return model if isinstance(model, bytes) else model.read_bytes()
+    backbones = {member.name: bundle.content(member.file) for member in bundle.manifest.members}
+    return counting.count(backbones, bundle.content(bundle.manifest.head))
 
 
 def table(works: list[Work]) -> list[str]:

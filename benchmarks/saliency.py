@@ -94,8 +94,7 @@ def shuffle(bundle: Bundle, films: Dataset, threads: int) -> list[Randomised]:
     seen = [framed(template, InputTensor(films.tensors[i][None]))[0].pixels for i in chosen]
     pixels = [(one ^ 0x80).view(np.int8) for one in seen]
     features = [{name: b.features(one) for name, b in backbones.items()} for one in pixels]
-    model = bundle.model(manifest.head)
-    data = model if isinstance(model, bytes) else model.read_bytes()
+    data = bundle.content(manifest.head)
     learnt = random_head.maps(engine.head(data, "head"), features, manifest)
     found = [_alike("none, another film", learnt, [*learnt[1:], learnt[0]])]
     for depth in random_head.DEPTHS:

@@ -111,7 +111,7 @@ def refit(options: GateOptions, progress: Progress) -> Manifest:
         options.threads,
         progress,
     )
-    files = {name: _bytes(bundle.model(name)) for name in bundle.manifest.files} | {FILE: content}
+    files = {name: bundle.content(name) for name in bundle.manifest.files} | {FILE: content}
     manifest = with_gate(bundle.manifest, files, measured)
     files[CARD] = _card(manifest)
     manifest = msgspec.structs.replace(manifest, files=pack.digests(files))
@@ -133,7 +133,3 @@ def _card(manifest: Manifest) -> bytes:
             f"bundle {manifest.id} does not say where it comes from ({err})",
             "name a bundle that pneumo-edge convert made",
         ) from None
-
-
-def _bytes(model: Path | bytes) -> bytes:
-    return model if isinstance(model, bytes) else model.read_bytes()

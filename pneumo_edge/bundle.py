@@ -71,6 +71,11 @@ class Bundle:
             return self.path / name
         return b"".join(_blocks(self.path, self.prefix + name))
 
+    def content(self, name: str) -> bytes:
+        """The bytes of a file, wherever it lies."""
+        model = self.model(name)
+        return model if isinstance(model, bytes) else model.read_bytes()
+
 
 def default_bundle() -> Path:
     """The bundle that PNEUMO_EDGE_BUNDLE names, else the one that ships inside the package."""

@@ -172,9 +172,8 @@ def read_template(bundle: Bundle) -> Template | None:
     name = bundle.manifest.template
     if name is None:
         return None
-    model = bundle.model(name)
     try:
-        return decode_template(model if isinstance(model, bytes) else model.read_bytes())
+        return decode_template(bundle.content(name))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as err:
         raise BundleError(
             f"{bundle.path / name} cannot be used ({err})",

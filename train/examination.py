@@ -155,8 +155,7 @@ def _card(bundle: Bundle) -> str:
     """The bundle's model card, whose hash was checked when the bundle was loaded."""
     if CARD not in bundle.manifest.files:
         return ""
-    card = bundle.model(CARD)
-    return (card if isinstance(card, bytes) else card.read_bytes()).decode()
+    return bundle.content(CARD).decode()
 
 
 def _measure_run(folder: Path, splits: list[EvaluationSplit]) -> Measured:

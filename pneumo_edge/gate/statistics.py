@@ -85,8 +85,7 @@ def read_statistics(bundle: Bundle) -> Statistics | None:
     """
     if FILE not in bundle.manifest.files:
         return None
-    model = bundle.model(FILE)
-    data = model if isinstance(model, bytes) else model.read_bytes()
+    data = bundle.content(FILE)
     try:
         found = decode_statistics(data)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as err:
