@@ -3,6 +3,7 @@
 import typer
 
 from benchmarks import (
+    ceiling,
     compare,
     exit_report,
     framing,
@@ -24,6 +25,7 @@ app.command("compare")(compare.command)
 app.command("process")(infer_process.command)
 app.command("operations")(operations.command)
 app.command("roofline")(roofline.command)
+app.command("ceiling")(ceiling.command)
 app.command("exit")(exit_report.command)
 app.command("framing")(framing.command)
 app.command("fuzz")(fuzz.command)
