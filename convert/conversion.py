@@ -23,6 +23,7 @@ from convert.gate import fitted_gate
 from convert.gate_films import beside
 from convert.head import build_head
 from convert.held_out import held_out
+from convert.kept import kept_or_made, key_of
 from convert.member import ConvertedMember, MemberOptions, convert_member
 from convert.order import counted_costs, default_order
 from convert.parity import Answers, ParityReport, compare, over_budget
@@ -68,6 +69,7 @@ from train.evaluate import (
     predict_float,
     rows_of,
 )
+from train.recipe import MemberBudget
 from train.record import training_record
 from train.run import Fusion, Run
 
@@ -76,7 +78,8 @@ HELD_OUT = "held-out"
 LAYERS = {"vgg16": 18, "vgg19": 21, "resnet50": 72, "xception": 101}
 """How many each member is quantized in, for the bar."""
 
-Progress = Callable[[str, int], Callable[[int], None]]
+Step = Callable[[int], None]
+Progress = Callable[[str, int], Step]
 """Given what begins and how many steps it has, returns what is called with 1 after each."""
 
 
@@ -241,15 +244,20 @@ def _members(
     models: Mapping[str, Path],
     chosen: RepresentativeSet,
     options: ConversionOptions,
-    budgets: Mapping[str, float],
+    budgets: Mapping[str, MemberBudget],
     progress: Progress,
 ) -> list[ConvertedMember]:
-    """Each member's backbone and classifier."""
+    """Each member's backbone and classifier: kept by the run, or made now."""
     members = []
     for name, path in models.items():
         how = MemberOptions(options.scheme, budgets[name], options.threads)
+        key = key_of(path.read_bytes(), chosen, how, _versions())
         step = progress(f"quantizing {name}", LAYERS[name])
-        members.append(convert_member(load_member(path), chosen, how, step))
+
+        def make(path: Path = path, how: MemberOptions = how, step: Step = step) -> ConvertedMember:
+            return convert_member(load_member(path), chosen, how, step)
+
+        members.append(kept_or_made(options.run, name, key, make))
     return members
 
 
@@ -309,7 +317,6 @@ def _created(models: Mapping[str, Path]) -> str:
 
 def _record(chosen: RepresentativeSet, scheme: Scheme) -> dict[str, Any]:
     """The part of the provenance that conversion can tell."""
-    tools = ("pneumo-edge", "tensorflow", "keras", "litert-quantizer", "ai-edge-litert")
     return {
         "conversion": {
             "scheme": SCHEMES[scheme],
@@ -320,9 +327,15 @@ def _record(chosen: RepresentativeSet, scheme: Scheme) -> dict[str, Any]:
                 "seed": chosen.seed,
                 "split": "train",
             },
-            "versions": {tool: metadata.version(tool) for tool in tools},
+            "versions": _versions(),
         }
     }
+
+
+def _versions() -> dict[str, str]:
+    """Of the tools that a conversion depends on."""
+    tools = ("pneumo-edge", "tensorflow", "keras", "litert-quantizer", "ai-edge-litert")
+    return {tool: metadata.version(tool) for tool in tools}
 
 
 def _manifest(

@@ -21,6 +21,7 @@ from convert.sensitivity import Contribution, left_in_float, rank_layers
 from pneumo_edge.engines import choose
 from pneumo_edge.manifest import Grid, Struct
 from pneumo_edge.types import SIDE
+from train.recipe import MemberBudget
 
 EQUALIZING = 32
 """Films on which the channels' ranges are measured before they are made alike."""
@@ -40,6 +41,12 @@ RANKING = 8
 ROUNDS = 5
 """Of leaving more layers in float: 1, 2, 4, 8, 16."""
 
+DEVIATIONS = 3.0
+"""Standard deviations of the logit's error that are looked for in the worst of some hundred films."""
+
+STEEPEST = 0.25
+"""What an undecided film's probability moves by for each unit of its logit: p (1 - p) at p = 0.5."""
+
 AGREEMENT = 4.0
 """Standard errors by which the two sets' mean |dp| may differ."""
 
@@ -55,6 +62,8 @@ class Trial(Struct, frozen=True):
     mean_abs_dp: float
     """On the representative films that nothing was fitted on."""
     worst_abs_dp: float
+    undecided_dp: float
+    """What the same films' logits are off by would move a film with p = 0.5 by, at three standard deviations."""
     bytes: int
 
 
@@ -96,8 +105,8 @@ class MemberOptions:
     """How members are converted."""
 
     scheme: Scheme
-    budget: float
-    """Mean |dp| above which layers are left in float."""
+    budget: MemberBudget
+    """Above which layers are left in float."""
     threads: int
 
 
@@ -108,6 +117,27 @@ class _Films:
     pixels: NDArray[np.uint8]
     inputs: Batch
     exact: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Errors:
+    """How far a quantized member is from the float one, film by film."""
+
+    made: NDArray[np.float64]
+    """(n,) logits in int8."""
+    exact: NDArray[np.float64]
+    """(n,) logits in float32."""
+
+    @property
+    def moved(self) -> NDArray[np.float64]:
+        """(n,) |dp|."""
+        return np.abs(_sigmoid(self.made) - _sigmoid(self.exact))
+
+    @property
+    def undecided_dp(self) -> float:
+        """See Trial."""
+        spread = float(np.sqrt(np.mean((self.made - self.exact) ** 2)))
+        return STEEPEST * DEVIATIONS * spread
 
 
 def convert_member(
@@ -143,12 +173,21 @@ def convert_member(
         corrected, errors = _errors(tflite, classifier, (fitted, check), options.threads)
         names = [c.name for c in worst]
         trials.append(_trial(names, errors[1], len(tflite)))
-        if errors[1].mean() <= options.budget:
+        if within(trials[-1], options.budget):
             break
         ranking = ranking or rank_layers(backbone, classifier, fitted.inputs[:RANKING])
     told = SCHEMES["int8"] + (f", {len(floats)} layers in float32" if floats else "")
     report = _report(backbone.name, told, errors, trials, ranking)
     return ConvertedMember(tflite, corrected, told, report, grid(member))
+
+
+def within(trial: Trial, budget: MemberBudget) -> bool:
+    """Whether a trial keeps to a member's budget.
+
+    Most training films are decided: their p is near 0 or 1, where it hardly moves. Films from elsewhere are
+    less so, and p then moves as much as the logit is off. So both are held to a bound.
+    """
+    return trial.mean_abs_dp <= budget.mean_dp and trial.undecided_dp <= budget.undecided_dp
 
 
 def films_that_fit(backbone: FloatBackbone, memory: float = MEMORY) -> int:
@@ -205,26 +244,27 @@ def quantized_features(tflite: bytes, pixels: NDArray[np.uint8], threads: int) -
 
 def _errors(
     tflite: bytes, classifier: Classifier, sets: tuple[_Films, _Films], threads: int
-) -> tuple[Classifier, tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """The classifier with its logit corrected on the first set, and |dp| on both."""
+) -> tuple[Classifier, tuple[_Errors, _Errors]]:
+    """The classifier with its logit corrected on the first set, and what it is off by on both."""
     features = [quantized_features(tflite, films.pixels, threads) for films in sets]
     corrected = correct_logit(classifier, logits(classifier, features[0]), sets[0].exact)
-    moved = [
-        np.abs(_sigmoid(logits(corrected, made)) - _sigmoid(films.exact))
+    off = [
+        _Errors(logits(corrected, made), films.exact)
         for made, films in zip(features, sets, strict=True)
     ]
-    return corrected, (moved[0], moved[1])
+    return corrected, (off[0], off[1])
 
 
 def _sigmoid(logit: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(0.5 * (1 + np.tanh(logit / 2)))
 
 
-def _trial(names: list[str], errors: NDArray[np.float64], size: int) -> Trial:
+def _trial(names: list[str], errors: _Errors, size: int) -> Trial:
     return Trial(
         left_in_float=names,
-        mean_abs_dp=round(float(errors.mean()), 6),
-        worst_abs_dp=round(float(errors.max()), 6),
+        mean_abs_dp=round(float(errors.moved.mean()), 6),
+        worst_abs_dp=round(float(errors.moved.max()), 6),
+        undecided_dp=round(errors.undecided_dp, 6),
         bytes=size,
     )
 
@@ -232,18 +272,19 @@ def _trial(names: list[str], errors: NDArray[np.float64], size: int) -> Trial:
 def _report(
     name: str,
     scheme: str,
-    errors: tuple[NDArray[np.float64], NDArray[np.float64]],
+    errors: tuple[_Errors, _Errors],
     trials: list[Trial],
     ranking: list[Contribution],
 ) -> MemberReport:
+    fitted, check = (part.moved for part in errors)
     return MemberReport(
         name=name,
         scheme=scheme,
-        fitted_films=len(errors[0]),
-        fitted_mean_abs_dp=round(float(errors[0].mean()), 6),
-        check_mean_abs_dp=round(float(errors[1].mean()), 6),
-        check_worst_abs_dp=round(float(errors[1].max()), 6),
-        stable=agree(*errors),
+        fitted_films=len(fitted),
+        fitted_mean_abs_dp=round(float(fitted.mean()), 6),
+        check_mean_abs_dp=round(float(check.mean()), 6),
+        check_worst_abs_dp=round(float(check.max()), 6),
+        stable=agree(fitted, check),
         trials=trials,
         ranking=[(c.name, round(c.error, 6)) for c in ranking[: 2 ** (ROUNDS - 1)]],
     )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.export import FloatBackbone
-from convert.network import Batch, Layer, Network, patches, read_network, run_layer
+from convert.network import Batch, Layer, patches, read_network, run_layer
 from convert.ranges import Range, best_range, fake_quantize, whole_range
 from convert.rounding import refit, round_weights, scales, study
 
@@ -49,12 +49,6 @@ class Reconstruction:
     """By tensor."""
 
 
-def float_tensors(network: Network, floats: Collection[int]) -> set[int]:
-    """The tensors that stay in float: those that are made and read by layers in `floats` alone."""
-    made = {layer.output for layer in network.layers if layer.at in floats} - {network.sink}
-    return {t for t in made if all(reader.at in floats for reader in network.readers(t))}
-
-
 def input_range(backbone: FloatBackbone) -> Range:
     """All that the input can take, so that its quantization is the normalisation exactly."""
     return -backbone.scale * backbone.mean, backbone.scale * (255 - backbone.mean)
@@ -78,13 +72,18 @@ def reconstruct(
         Weights and ranges.
     """
     network = read_network(backbone.tflite)
-    unrounded = float_tensors(network, floats)
     exact, rounded = {network.source: inputs}, {network.source: inputs}
     ranges: dict[int, Range] = {network.source: input_range(backbone)}
     weights: dict[int, RoundedWeights] = {}
     forgotten = network.forgotten()
+    makers = {layer.output: layer.at for layer in network.layers}
     for layer in network.layers:
         given = [rounded[t] for t in layer.inputs]
+        if layer.at not in floats:  # what float layers made comes to an int8 one in int8
+            given = [
+                fake_quantize(batch, ranges[t]) if makers.get(t) in floats else batch
+                for t, batch in zip(layer.inputs, given, strict=True)
+            ]
         if layer.convolves and layer.at not in floats:
             target, made, weights[layer.at] = _round(layer, exact[layer.inputs[0]], given[0])
         else:
@@ -98,7 +97,7 @@ def reconstruct(
             # The features' errors reach the answer at once: none of their values is cut off.
             choose = whole_range if layer.output == network.sink else best_range
             ranges[layer.output] = choose(made)
-            if layer.output not in unrounded:
+            if layer.at not in floats:
                 made = fake_quantize(made, ranges[layer.output])
         exact[layer.output], rounded[layer.output] = target, made
         for tensor in forgotten[layer.at]:

@@ -190,7 +190,8 @@ def _trials(conversion: Conversion) -> Iterator[str]:
         for trial in member.trials if len(member.trials) > 1 else ():
             yield (
                 f"{member.name} with {len(trial.left_in_float)} of its worst layers in float32: mean |dp| "
-                f"{trial.mean_abs_dp:.4f}, worst {trial.worst_abs_dp:.4f}, "
+                f"{trial.mean_abs_dp:.4f}, worst {trial.worst_abs_dp:.4f}, of an undecided film "
+                f"{trial.undecided_dp:.4f}, "
                 f"{trial.bytes / MEGABYTE:.2f} MB"
             )
 

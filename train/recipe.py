@@ -118,6 +118,15 @@ class TeacherRecipe(Struct, frozen=True):
     """Of the training target: 0.5 is half the label, half the teacher's probability of that view."""
 
 
+class MemberBudget(Struct, frozen=True):
+    """What a member is held to on representative films when it is converted."""
+
+    mean_dp: float
+    """Mean |dp|."""
+    undecided_dp: float
+    """Largest |dp| of a film that the member is undecided on, as far as its logit's error tells; inf for none."""
+
+
 class ParityBudget(Struct, frozen=True):
     """How far a conversion may stray from the float members before it fails; see docs/quantization.md."""
 
@@ -132,16 +141,19 @@ class ParityBudget(Struct, frozen=True):
     member_mean_dp: Fraction = 0.01
     """Mean |dp| on representative films at which a member's layers begin to be left in float."""
 
-    def of_members(self, weights: Mapping[str, float]) -> dict[str, float]:
-        """The mean |dp| that each member is held to, where these are their weights in the fusion.
+    def of_members(self, weights: Mapping[str, float]) -> dict[str, MemberBudget]:
+        """What each member is held to, where these are their weights in the fusion.
 
         Members that are each off by this much, and whose errors have nothing to do with each other, move y by
-        `mean_dy` together. `member_mean_dp` is the most, since a member's own answer is shown too; it alone
-        holds for a member that has no part in y.
+        `mean_dy` and `worst_dy` together. `member_mean_dp` is the most, since a member's own answer is shown
+        too; it alone holds for a member that has no part in y.
         """
         norm = math.hypot(*weights.values())
         return {
-            name: min(self.member_mean_dp, self.mean_dy / norm) if weight else self.member_mean_dp
+            name: MemberBudget(
+                min(self.member_mean_dp, self.mean_dy / norm) if weight else self.member_mean_dp,
+                self.worst_dy / norm if weight else math.inf,
+            )
             for name, weight in weights.items()
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -19,12 +20,15 @@ from convert.member import (
     convert_member,
     films_that_fit,
     quantized_features,
+    within,
 )
 from convert.quantize import SCHEMES, Scheme
 from convert.representative import RepresentativeSet
+from train.recipe import MemberBudget
 
 MakeMember = Callable[[float], Any]
 BUDGET = 0.01
+MEAN_ALONE = MemberBudget(BUDGET, math.inf)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +37,7 @@ def chosen(more_pixels: NDArray[np.uint8]) -> RepresentativeSet:
 
 
 def converted(member: Any, chosen: RepresentativeSet, scheme: Scheme = "int8") -> ConvertedMember:
-    return convert_member(member, chosen, MemberOptions(scheme, BUDGET, threads=1))
+    return convert_member(member, chosen, MemberOptions(scheme, MEAN_ALONE, threads=1))
 
 
 def answers(made: ConvertedMember, films: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -68,6 +72,29 @@ def test_the_broken_layer_is_found_and_left_in_float(mended: ConvertedMember) ->
     assert last.left_in_float[0] == mended.report.ranking[0][0]
     assert mended.scheme.startswith(SCHEMES["int8"])
     assert "layers in float32" in mended.scheme
+
+
+def test_a_member_that_would_move_undecided_films_too_far_is_not_within_budget(
+    small_member: MakeMember, healthy: ConvertedMember, chosen: RepresentativeSet
+) -> None:
+    (plain,) = healthy.report.trials
+    assert within(plain, MEAN_ALONE)
+    stricter = MemberBudget(BUDGET, plain.undecided_dp * 0.9)
+    assert not within(plain, stricter)
+    made = convert_member(small_member(0.0), chosen, MemberOptions("int8", stricter, threads=1))
+    assert len(made.report.trials) > 1
+    assert made.report.trials[0] == plain
+    assert made.report.trials[-1].undecided_dp <= stricter.undecided_dp
+
+
+def test_an_undecided_film_moves_by_a_quarter_of_what_its_logit_is_off(
+    small_member: MakeMember, healthy: ConvertedMember, chosen: RepresentativeSet
+) -> None:
+    exact = np.asarray(small_member(0.0)(chosen.check.astype(np.float32), training=False))[:, 0]
+    p = answers(healthy, chosen.check)
+    off = np.log(p / (1 - p)) - np.log(exact / (1 - exact.astype(np.float64)))
+    expected = 0.25 * 3 * np.sqrt(np.mean(off**2))
+    assert healthy.report.trials[-1].undecided_dp == pytest.approx(expected, rel=0.01)
 
 
 def test_the_trade_is_told(mended: ConvertedMember) -> None:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from convert.export import FloatBackbone
 from convert.network import Network, read_network, run_layer, walk
 from convert.ranges import fake_quantize
-from convert.reconstruct import Reconstruction, float_tensors, input_range, reconstruct
+from convert.reconstruct import Reconstruction, input_range, reconstruct
 from convert.rounding import nearest, scales
 
 
@@ -88,10 +88,31 @@ def test_layers_in_float_get_no_levels(small: FloatBackbone, pixels: NDArray[np.
     assert set(fitted.weights) == set(others)
 
 
-def test_a_tensor_stays_in_float_between_layers_in_float_alone(small: FloatBackbone) -> None:
+def test_what_a_layer_in_float_makes_comes_to_an_int8_one_in_int8(
+    small: FloatBackbone, pixels: NDArray[np.uint8]
+) -> None:
     network = network_of(small)
-    first, second, third = network.layers[:3]
-    assert float_tensors(network, {first.at, second.at}) == {first.output}
-    assert float_tensors(network, {first.at, third.at}) == set()
-    everything = {layer.at for layer in network.layers}
-    assert network.sink not in float_tensors(network, everything), "its reader is the runtime"
+    first, second = network.layers[:2]
+    inputs = small.normalise(pixels[:2])
+    fitted = reconstruct(small, inputs, floats={first.at})
+    given = fake_quantize(run_layer(first, [inputs]), fitted.ranges[first.output])
+    expected = run_layer(second, [run_layer(first, [inputs])], relu=False).mean((0, 1, 2))
+    weights = fitted.weights[second.at]
+    made = run_layer(second, [given], weights.kernel(second), relu=False)
+    # The bias was set such that no channel is off in the mean, for what int8 hands on.
+    np.testing.assert_allclose(
+        made.mean((0, 1, 2)) - second.bias + weights.bias, expected, atol=1e-5
+    )
+
+
+def test_what_layers_in_float_hand_on_to_each_other_is_exact(
+    small: FloatBackbone, pixels: NDArray[np.uint8]
+) -> None:
+    network = network_of(small)
+    *before, last = network.layers
+    inputs = small.normalise(pixels[:2])
+    fitted = reconstruct(small, inputs, floats={layer.at for layer in network.layers})
+    *_, (_, exact) = walk(network, inputs)
+    assert not fitted.weights
+    assert fitted.ranges[last.output] == (0.0, float(exact.max()))
+    assert len(fitted.ranges) == len(before) + 2

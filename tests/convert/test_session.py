@@ -50,8 +50,16 @@ def conversion() -> Conversion:
         parity=[row],
         provenance={},
     )
-    trial = Trial(left_in_float=[], mean_abs_dp=0.021, worst_abs_dp=0.2, bytes=23_000_000)
-    mended = Trial(left_in_float=["stem"], mean_abs_dp=0.005, worst_abs_dp=0.03, bytes=24_500_000)
+    trial = Trial(
+        left_in_float=[], mean_abs_dp=0.021, worst_abs_dp=0.2, undecided_dp=0.3, bytes=23_000_000
+    )
+    mended = Trial(
+        left_in_float=["stem"],
+        mean_abs_dp=0.005,
+        worst_abs_dp=0.03,
+        undecided_dp=0.07,
+        bytes=24_500_000,
+    )
     member = MemberReport(
         name="xception",
         scheme="static-int8, 2 layers in float32",
@@ -93,7 +101,10 @@ def test_what_leaving_layers_in_float_bought_is_shown(
     out = capsys.readouterr().out
     assert "static-int8, 2 layers in float32" in out
     assert "xception with 0 of its worst layers in float32: mean |dp| 0.0210" in out
-    assert "xception with 1 of its worst layers in float32: mean |dp| 0.0050, worst 0.0300" in out
+    assert (
+        "xception with 1 of its worst layers in float32: mean |dp| 0.0050, worst 0.0300, of an undecided film 0.0700"
+        in out
+    )
 
 
 def test_a_bundle_that_was_not_written_is_not_said_to_be(
