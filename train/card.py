@@ -91,9 +91,7 @@ Made on {manifest.created}; id `{manifest.id}`.
 
 _FRAMED = """\
 Members see the
-thorax alone, which is found on each film by laying it on a template of training films. That films should be
-framed was learnt from test films that an earlier ensemble got wrong; the template and all else that is fitted
-come from training films."""
+thorax alone, which is found on each film by laying it on a template of training films."""
 
 _POINTS = {
     "paper": "the paper's threshold",
@@ -104,13 +102,13 @@ _POINTS = {
 
 def _data(provenance: dict[str, Any]) -> str:
     data, recipe, fusion = (provenance[key] for key in ("data", "recipe", "fusion"))
-    twice = ", each as it is and under stress" if fusion.get("stressed") else ""
     rows = "\n".join(
         f"| {name} | {m['init']} | {m['frozen_layers']} | {m['learning_rate']:g} | {m['epochs']} | "
         f"{m['minutes']} |"
         for name, m in provenance["members"].items()
     )
     source = f" {data['source']}" if data["source"] else ""
+    remark = f" {recipe['remark']}" if recipe.get("remark") else ""
     twice = ", each as it is and once more under stress" if fusion.get("stressed") else ""
     return f"""\
 ## How it was trained
@@ -119,7 +117,7 @@ Data set `{data["name"]}`: {data["films"]} films of {data["patients"]} patients 
 {data["pneumonia"]} pneumonia).{source} Cut into {data["folds"]} folds by patient. Recipe `{recipe["name"]}` (digest
 `{recipe["digest"][:12]}`, seed {recipe["seed"]}). The fusion and the operating points come from {fusion["films"]} films
 that the members had not seen (fold {", ".join(fusion["folds"])}){twice}. The test split was
-used for no fit and for no choice of a threshold.
+used for no fit and for no choice of a threshold.{remark}
 
 | member | initial weights | frozen layers | learning rate | epochs | minutes |
 | --- | --- | --- | --- | --- | --- |

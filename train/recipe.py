@@ -199,6 +199,8 @@ class Recipe(Struct, frozen=True):
     """What a conversion of the run is held to."""
     error_outside_band: Annotated[float, msgspec.Meta(gt=0, lt=0.5)] = 0.02
     """Share of wrong labels, in either class, that a conversion's indeterminate bands leave; see `train.bands`."""
+    remark: str = ""
+    """What who reads the figures must know of how the recipe came about; told in the model card."""
 
     def __post_init__(self) -> None:
         unknown = set(self.members) - {*MEMBER_NAMES, BASELINE}
@@ -210,10 +212,10 @@ class Recipe(Struct, frozen=True):
         """SHA-256 of the recipe's canonical JSON.
 
         A field of `_LATER` counts only where it is set: runs that were started before it keep their digest.
-        What a conversion is held to changes nothing of what is trained, and has no part in it.
+        What a conversion is held to, and a remark, change nothing of what is trained, and have no part in it.
         """
         values = msgspec.to_builtins(self, order="deterministic")
-        del values["parity"], values["error_outside_band"]
+        del values["parity"], values["error_outside_band"], values["remark"]
         for field in _LATER:
             if getattr(self, field) == _DEFAULTS[field]:
                 del values[field]

@@ -42,7 +42,12 @@ def training_record(run: Run) -> dict[str, Any]:
             "pneumonia": labels.count("pneumonia"),
             "folds": len(split.folds),
         },
-        "recipe": {"name": recipe.name, "digest": recipe.digest, "seed": recipe.seed},
+        "recipe": {
+            "name": recipe.name,
+            "digest": recipe.digest,
+            "seed": recipe.seed,
+            "remark": recipe.remark,
+        },
         "members": members,
         "fusion": {"films": fusion.films, "folds": fusion.folds, "stressed": fusion.stressed},
     }

@@ -132,6 +132,17 @@ def test_the_card_holds_every_figure_of_the_manifest(manifest: Manifest) -> None
         assert f"| `{point}` | {threshold:.4f} |" in card
 
 
+def test_the_recipes_remark_is_told_where_there_is_one(manifest: Manifest) -> None:
+    told = "Chosen after a look at test films."
+    recipe = manifest.provenance["recipe"] | {"remark": told}
+    remarked = msgspec.structs.replace(
+        manifest, provenance=manifest.provenance | {"recipe": recipe}
+    )
+    assert told in render_card(remarked)
+    plain = render_card(manifest)
+    assert plain == render_card(remarked).replace(f" {told}", "")
+
+
 def test_the_card_says_by_view_what_it_says_of_films_from_elsewhere(manifest: Manifest) -> None:
     numbers = Numbers()
     numbers.last = 0.6
