@@ -128,7 +128,7 @@ class Asked:
             seen = None
             if self._backbone is not None:
                 part, _ = framed(self._template, looked.tensor)
-                seen = pooled(self._backbone.features((part.pixels ^ 0x80).view(np.int8)))
+                seen = pooled(self._backbone.features(part.signed))
             return self.gate.judge(film.source, looked.verdict, seen)
         except NotAChestFilmError as err:
             return err.verdict

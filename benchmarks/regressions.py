@@ -60,7 +60,7 @@ def test_preparing_a_detector_film(benchmark: Any, detector_film: Path) -> None:
 def test_a_backbone(benchmark: Any, member: str) -> None:
     model = load_bundle().model(f"{member}.tflite")
     backbone = choose("cpu").backbone(model, member, 1)
-    pixels = (prepare(decode_file(FILM)).pixels ^ 0x80).view(np.int8)
+    pixels = prepare(decode_file(FILM)).signed
     assert benchmark(backbone.features, pixels).shape[0] == 1
 
 

@@ -91,8 +91,8 @@ def shuffle(bundle: Bundle, films: Dataset, threads: int) -> list[Randomised]:
     }
     chosen = np.linspace(0, len(films) - 1, min(len(films), RANDOMISED_FILMS)).round().astype(int)
     template = read_template(bundle)
-    seen = [framed(template, InputTensor(films.tensors[i][None]))[0].pixels for i in chosen]
-    pixels = [(one ^ 0x80).view(np.int8) for one in seen]
+    seen = [framed(template, InputTensor(films.tensors[i][None]))[0] for i in chosen]
+    pixels = [one.signed for one in seen]
     features = [{name: b.features(one) for name, b in backbones.items()} for one in pixels]
     data = bundle.content(manifest.head)
     learnt = random_head.maps(engine.head(data, "head"), features, manifest)

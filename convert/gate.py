@@ -74,7 +74,7 @@ def fitted_gate(
 
     def features(film: InputTensor) -> NDArray[np.float32]:
         seen, _ = framed(template, film)
-        return backbone_features((seen.pixels ^ 0x80).view(np.int8))
+        return backbone_features(seen.signed)
 
     sources = read_sources(films, folders, seed, progress)
     statistics, fitted = fit_gate(sources, MEMBER, features, seed, progress)

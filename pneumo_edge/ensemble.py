@@ -160,7 +160,7 @@ class Ensemble:
         """
         self._start()
         seen, frame = framed(self._template, tensor)
-        pixels = _signed(seen)
+        pixels = seen.signed
         order = self.bundle.manifest.evaluation_order
         if self._side_by_side > 1:
             scores = list(self._pool.map(lambda name: self._vote(name, pixels), order))
@@ -203,7 +203,7 @@ class Ensemble:
             votes = self.score(tensor)
             return self._decided(votes, threshold, band)
         seen, frame = framed(self._template, tensor)
-        pixels = _signed(seen)
+        pixels = seen.signed
         columns = list(self._files)
         scores: list[MemberScore] = []
         known: dict[int, float] = {}
@@ -314,8 +314,3 @@ class Ensemble:
                     f" the manifest says {said:.5f}",
                     "pack it again with pneumo-edge convert",
                 )
-
-
-def _signed(tensor: InputTensor) -> Pixels:
-    """The backbones' input: uint8 minus 128."""
-    return (tensor.pixels ^ 0x80).view(np.int8)

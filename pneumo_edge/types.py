@@ -70,6 +70,11 @@ class InputTensor:
         if self.pixels.shape != (1, SIDE, SIDE, 1) or self.pixels.dtype != np.uint8:
             raise ValueError(f"not an input tensor: {self.pixels.dtype} {self.pixels.shape}")
 
+    @property
+    def signed(self) -> NDArray[np.int8]:
+        """(1, 150, 150, 1): the pixels less 128, which is what a backbone takes."""
+        return (self.pixels ^ 0x80).view(np.int8)
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:

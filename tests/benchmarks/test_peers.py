@@ -21,7 +21,7 @@ MEMBER = "vgg16"
 @pytest.fixture(scope="module")
 def pixels() -> NDArray[np.int8]:
     tensor = ready(Source(str(SAMPLES / "pneumonia.png"))).tensor
-    return (tensor.pixels ^ 0x80).view(np.int8)
+    return tensor.signed
 
 
 @pytest.fixture(scope="module")

@@ -126,7 +126,7 @@ def test_each_whole_member_is_accelerated_and_votes_as_on_the_processor(
     bundle = load_bundle()
     model = bundle.path / f"{member}.tflite"
     tensor = ready(Source(str(SAMPLES / "pneumonia.png"))).tensor
-    pixels = (tensor.pixels ^ 0x80).view(np.int8)
+    pixels = tensor.signed
     found = on_the_card(model, pixels, graphics, tmp_path)
     processor = choose("cpu")
     expected = processor.backbone(model, member, 1).features(pixels)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pneumo_edge.prepare import prepare
-from pneumo_edge.types import SIDE, Radiograph
+from pneumo_edge.types import SIDE, InputTensor, Radiograph
 
 SIDES = st.integers(75, 400)
 
@@ -79,3 +79,10 @@ def test_shrinking_by_a_whole_factor_is_the_mean_of_blocks() -> None:
     means = pixels.reshape(SIDE, 3, SIDE, 2).mean(axis=(1, 3))
     worst = np.abs(tensor(pixels)[0, :, :, 0] - means).max()
     assert worst <= 0.51, f"off by {worst}"
+
+
+def test_the_backbones_are_given_every_grey_level_less_128() -> None:
+    levels = np.resize(np.arange(256, dtype=np.uint8), (1, SIDE, SIDE, 1))
+    signed = InputTensor(levels).signed
+    assert signed.dtype == np.int8
+    np.testing.assert_array_equal(signed, levels.astype(np.int16) - 128)
