@@ -10,6 +10,9 @@ import numpy as np
 _FIRST_OUTSIDE = 2
 """Offsets 0 and 1 say that a buffer lies inside the flatbuffer (schema.fbs, table Buffer)."""
 
+_OLD_CODES = 127
+"""The largest code that the older field holds, and what stands there for all above (schema.fbs, OperatorCode)."""
+
 
 def has_outside_weights(data: bytes) -> bool:
     """Whether weights lie behind the flatbuffer, as they may in files above 2 GB and in the quantizer's."""
@@ -51,6 +54,9 @@ def parse(data: bytes) -> Any:
         if buffer.offset >= _FIRST_OUTSIDE:
             buffer.data = np.frombuffer(data, np.uint8, buffer.size, buffer.offset)
             buffer.offset = buffer.size = 0
+    for code in model.operatorCodes:
+        # The quantizer leaves the older field at 0, which is ADD; OpenVINO and tf2onnx go by it.
+        code.deprecatedBuiltinCode = min(code.builtinCode, _OLD_CODES)
     return model
 
 

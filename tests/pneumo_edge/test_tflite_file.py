@@ -71,3 +71,11 @@ def test_a_model_without_pooling_gets_one(tmp_path: Path) -> None:
     assert len(parsed.operatorCodes) == before - 1
     assert tflite_file._pooling_code(parsed) == len(parsed.operatorCodes) - 1
     assert parsed.operatorCodes[-1].builtinCode == MAX_POOL_2D
+
+
+def test_both_fields_of_an_operator_code_say_the_same() -> None:
+    quantize = 114
+    data = load_bundle().content("resnet50.tflite")
+    codes = {c.builtinCode: c.deprecatedBuiltinCode for c in tflite_file.parse(data).operatorCodes}
+    assert quantize in codes, "its first layers are in float32"
+    assert codes == {code: min(code, 127) for code in codes}
