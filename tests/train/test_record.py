@@ -66,7 +66,8 @@ def test_the_record_tells_what_the_shipped_models_were_made_of(tmp_path: Path) -
         "pneumonia": 3,
         "folds": 2,
     }
-    assert record["recipe"] == {"name": "paper", "digest": paper.digest, "seed": paper.seed}
+    told = {"name": "paper", "digest": paper.digest, "seed": paper.seed, "remark": paper.remark}
+    assert record["recipe"] == told
     assert record["fusion"] == {"films": 2, "folds": ["0"], "stressed": False}
     assert list(record["members"]) == list(MEMBER_NAMES)
     for number, name in enumerate(MEMBER_NAMES):
