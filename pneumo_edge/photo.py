@@ -81,7 +81,7 @@ def rectify(pixels: NDArray[Any], mode: PhotoMode, camera: bool, source: str) ->
         return (
             "taken by a camera, but no film's edges were found: read as it is" if camera else None
         )
-    others = [quad for quad in quads if _is_another(quad, found)]
+    others = _others(quads, found)
     if any(quad.area >= _ALIKE * found.area for quad in others):
         raise BadRadiographError(
             f"{source} is a photo of {len(others) + 1} films",
@@ -133,6 +133,15 @@ def _film(quads: list[Quad], grey: NDArray[np.uint8], mode: PhotoMode) -> Quad |
         if is_inside(quad, found) and is_flat_between(grey, quad, found):
             found = quad
     return found
+
+
+def _others(quads: list[Quad], found: Quad) -> list[Quad]:
+    """The films beside the one that was found, largest first; two outlines of the same film count once."""
+    others: list[Quad] = []
+    for quad in quads:
+        if all(_is_another(quad, film) for film in (found, *others)):
+            others.append(quad)
+    return others
 
 
 def _is_another(quad: Quad, film: Quad) -> bool:

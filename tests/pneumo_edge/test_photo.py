@@ -146,8 +146,7 @@ def test_always_takes_a_film_out_of_a_dark_screen(sample: NDArray[np.uint8]) -> 
 def test_several_films_are_refused(normal: NDArray[np.uint8]) -> None:
     picture = table((normal, (120, 60, 360, 350)), (normal, (120, 490, 360, 350)))
     for mode in ("auto", "always"):
-        # What lies between two films may pass for a third.
-        with pytest.raises(BadRadiographError, match=r"photo of [23] films") as caught:
+        with pytest.raises(BadRadiographError, match="photo of 2 films") as caught:
             rectify(picture, mode, False, "photo")
         assert "one film at a time" in caught.value.remedy
     assert rectify(picture, "never", False, "photo") is None
