@@ -45,15 +45,15 @@ def equalize(backbone: FloatBackbone, inputs: Batch) -> FloatBackbone:
     2019, section 4.1; here with ranges that are measured, and across shortcuts.
     """
     network = read_network(backbone.tflite)
-    groups = _groups(network)
-    factors = _factors(network, groups, channel_ranges(network, inputs))
+    together = groups(network)
+    factors = _factors(network, together, channel_ranges(network, inputs))
     graph = Graph(bytearray(backbone.tflite))
     one = np.ones(1, np.float32)
     for layer in network.layers:
         if layer.convolves:
             operator = graph.operators[layer.at]
-            given = factors.get(groups[layer.inputs[0]], one)
-            made = factors.get(groups[layer.output], one)
+            given = factors.get(together[layer.inputs[0]], one)
+            made = factors.get(together[layer.output], one)
             kernel = graph.values(operator.inputs[1], np.float32)
             if layer.kind == "CONV_2D":  # (out, rows, cols, in)
                 kernel *= given / made.reshape(-1, 1, 1, 1)
@@ -61,11 +61,11 @@ def equalize(backbone: FloatBackbone, inputs: Batch) -> FloatBackbone:
                 kernel *= given / made
             bias = graph.values(operator.inputs[2], np.float32)
             bias /= made
-    gains = backbone.gains * factors.get(groups[network.sink], one)
+    gains = backbone.gains * factors.get(together[network.sink], one)
     return dataclasses.replace(backbone, tflite=bytes(graph.content), gains=gains)
 
 
-def _groups(network: Network) -> dict[int, int]:
+def groups(network: Network) -> dict[int, int]:
     """By tensor, a number that it shares with those that must have the same factors.
 
     All but a convolution passes its input's channels on, so what it reads and makes goes together.
@@ -94,28 +94,28 @@ def channel_ranges(network: Network, inputs: Batch) -> dict[int, NDArray[np.floa
 
 
 def _factors(
-    network: Network, groups: Mapping[int, int], ranges: Mapping[int, Channels]
+    network: Network, together: Mapping[int, int], ranges: Mapping[int, Channels]
 ) -> dict[int, Channels]:
     """By group, (channels,) factors in (0, 1]; none where they must stay what they are."""
     members: dict[int, list[Channels]] = defaultdict(list)
     for tensor, largest in ranges.items():
-        if groups[tensor] != groups[network.source] and largest.max() > 0:
-            members[groups[tensor]].append(largest)
-    energies = _energies(network, groups)
+        if together[tensor] != together[network.source] and largest.max() > 0:
+            members[together[tensor]].append(largest)
+    energies = _energies(network, together)
     return {
         group: balance(np.stack(tensors), energies.get(group, np.ones_like(tensors[0])))
         for group, tensors in members.items()
     }
 
 
-def _energies(network: Network, groups: Mapping[int, int]) -> dict[int, Channels]:
+def _energies(network: Network, together: Mapping[int, int]) -> dict[int, Channels]:
     """By group, (channels,): how much of a channel's noise the convolutions that read it pass on."""
     energies: dict[int, Channels] = {}
     for layer in network.layers:
         if layer.convolves:
             square = np.square(layer.kernel)
             own = square.sum((0, 1, 2))  # the input channel is the last axis, depthwise or not
-            group = groups[layer.inputs[0]]
+            group = together[layer.inputs[0]]
             energies[group] = energies.get(group, np.zeros_like(own)) + own / max(own.mean(), 1e-30)
     return energies
 

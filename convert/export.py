@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from convert.graph import fuse_relus, separate_weights
+from convert.graph import fuse_relus, pack_stem, separate_weights
 from pneumo_edge.errors import RecipeError
 from pneumo_edge.types import SIDE
 from train.members import GreyToThree
@@ -39,6 +40,9 @@ class FloatBackbone:
 
     gains: NDArray[np.float32]
     """(channels,): what `features` are to be multiplied with to be the member's own; see `equalize`."""
+
+    copies: Mapping[int, int] = field(default_factory=dict)
+    """By tensor, how many copies of its channels there are, where more than one; see `finer`."""
 
     def normalise(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Prepared films (n, rows, cols, 1) as the input that the graph takes."""
@@ -122,7 +126,7 @@ def export(member: Any) -> FloatBackbone:
     tflite = to_tflite({SIGNATURE: tf.function(backbone, input_signature=[spec])})
     return FloatBackbone(
         name=convolution_base(member).name,
-        tflite=separate_weights(fuse_relus(tflite)),
+        tflite=pack_stem(separate_weights(fuse_relus(tflite))),
         mean=grey_to_three.mean,
         scale=grey_to_three.scale,
         gains=np.ones(copy.output.shape[-1], np.float32),

@@ -1,8 +1,8 @@
-"""One member's conversion: export, equalize, fit, and leave in float what int8 would lose."""
+"""One member's conversion: export, equalize, fit, and make finer or leave in float what int8 would lose."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from convert.equalize import channel_ranges, equalize
 from convert.export import FloatBackbone, export
+from convert.finer import Copies, choose_finer, widen
 from convert.geometry import grid
 from convert.head import Classifier, correct_logit, fold_classifier, logits, rescale
 from convert.network import Batch, read_network, walk
@@ -38,8 +39,14 @@ WALKS, SCRATCH = 2, 3
 RANKING = 8
 """Films on which a layer's contribution to the error is measured."""
 
-ROUNDS = 5
-"""Of leaving more layers in float: 1, 2, 4, 8, 16."""
+FINER_ROUNDS = 3
+"""Of making more activations finer, each by what the one before has reached."""
+
+FLOAT_ROUNDS = 5
+"""Of leaving more layers in float, where that does not do: 1, 2, 4, 8, 16."""
+
+MARGIN = 0.9
+"""Part of the budget that finer activations are chosen to reach: what they reach is estimated."""
 
 DEVIATIONS = 3.0
 """Standard deviations of the logit's error that are looked for in the worst of some hundred films."""
@@ -55,8 +62,10 @@ SLACK = 5e-4
 
 
 class Trial(Struct, frozen=True):
-    """A member with some layers left in float."""
+    """A member with some activations in copies, or some layers left in float."""
 
+    finer: dict[str, int]
+    """The tensors that are there in several copies, and in how many; see `finer`."""
     left_in_float: list[str]
     """The tensors whose making and reading stays in float, the worst layer's first."""
     mean_abs_dp: float
@@ -164,21 +173,72 @@ def convert_member(
     network = read_network(backbone.tflite)
     trials: list[Trial] = []
     ranking: list[Contribution] = []
-    for attempt in range(ROUNDS + 1):
-        worst = ranking[: 2 ** (attempt - 1)] if attempt else []
-        floats = left_in_float(network, [c.layer for c in worst])
+    for plan in _plans(backbone, ranking, trials, options.budget):
+        floats = left_in_float(network, [c.layer for c in plan.worst])
         kept = [network.names[layer.output] for layer in network.layers if layer.at in floats]
-        weights = reconstruct(backbone, fitted.inputs, floats, progress)
-        tflite = quantize(backbone, weights, kept)
+        widened = widen(backbone, plan.finer) if plan.finer else backbone
+        inputs = fitted.inputs[: films_that_fit(widened)]
+        tflite = quantize(widened, reconstruct(widened, inputs, floats, progress), kept)
         corrected, errors = _errors(tflite, classifier, (fitted, check), options.threads)
-        names = [c.name for c in worst]
-        trials.append(_trial(names, errors[1], len(tflite)))
+        finer = {network.names[tensor]: count for tensor, count in plan.finer.items()}
+        trials.append(_trial([c.name for c in plan.worst], errors[1], len(tflite), finer))
         if within(trials[-1], options.budget):
             break
-        ranking = ranking or rank_layers(backbone, classifier, fitted.inputs[:RANKING])
-    told = SCHEMES["int8"] + (f", {len(floats)} layers in float32" if floats else "")
+        if not ranking:
+            ranking += rank_layers(backbone, classifier, fitted.inputs[:RANKING])
+    told = SCHEMES["int8"] + _told(plan.finer, floats)
     report = _report(backbone.name, told, errors, trials, ranking)
     return ConvertedMember(tflite, corrected, told, report, grid(member))
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is to be done to a member beside rounding it."""
+
+    finer: Copies
+    worst: Sequence[Contribution]
+    """The layers whose outputs stay in float."""
+
+
+def _plans(
+    backbone: FloatBackbone,
+    ranking: Sequence[Contribution],
+    trials: Sequence[Trial],
+    budget: MemberBudget,
+) -> Iterator[_Plan]:
+    """First nothing, then finer activations as long as those that are allowed may do, then float layers.
+
+    Args:
+        backbone: Equalized.
+        ranking: Is there when the second plan is asked for.
+        trials: Has what came of the plans so far.
+        budget: To be kept to.
+    """
+    yield _Plan({}, [])
+    estimated = 1.0
+    for _ in range(FINER_ROUNDS):
+        estimated *= MARGIN * _reached(trials[-1], budget)
+        finer = choose_finer(backbone, ranking, estimated)
+        if finer is None:
+            break
+        yield _Plan(finer, [])
+    for attempt in range(FLOAT_ROUNDS):
+        yield _Plan({}, ranking[: 2**attempt])
+
+
+def _reached(trial: Trial, budget: MemberBudget) -> float:
+    """What part of its error a trial may have."""
+    pairs = ((budget.mean_dp, trial.mean_abs_dp), (budget.undecided_dp, trial.undecided_dp))
+    return min(allowed / found for allowed, found in pairs if found)
+
+
+def _told(finer: Copies, floats: Collection[int]) -> str:
+    parts = []
+    if finer:
+        parts.append(f", {len(finer)} activations in copies")
+    if floats:
+        parts.append(f", {len(floats)} layers in float32")
+    return "".join(parts)
 
 
 def within(trial: Trial, budget: MemberBudget) -> bool:
@@ -223,7 +283,7 @@ def _convert_plainly(
     tflite = quantize_plainly(backbone, options.scheme, ranges)
     corrected, errors = _errors(tflite, classifier, sets, options.threads)
     told = SCHEMES[options.scheme]
-    report = _report(backbone.name, told, errors, [_trial([], errors[1], len(tflite))], [])
+    report = _report(backbone.name, told, errors, [_trial([], errors[1], len(tflite), {})], [])
     return ConvertedMember(tflite, corrected, told, report, places)
 
 
@@ -259,8 +319,9 @@ def _sigmoid(logit: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(0.5 * (1 + np.tanh(logit / 2)))
 
 
-def _trial(names: list[str], errors: _Errors, size: int) -> Trial:
+def _trial(names: list[str], errors: _Errors, size: int, finer: dict[str, int]) -> Trial:
     return Trial(
+        finer=finer,
         left_in_float=names,
         mean_abs_dp=round(float(errors.moved.mean()), 6),
         worst_abs_dp=round(float(errors.moved.max()), 6),
@@ -286,7 +347,7 @@ def _report(
         check_worst_abs_dp=round(float(check.max()), 6),
         stable=agree(fitted, check),
         trials=trials,
-        ranking=[(c.name, round(c.error, 6)) for c in ranking[: 2 ** (ROUNDS - 1)]],
+        ranking=[(c.name, round(c.error, 6)) for c in ranking[: 2 ** (FLOAT_ROUNDS - 1)]],
     )
 
 

@@ -25,7 +25,7 @@ CHUNK = 16
 """Films that are run at once, so that intermediate patches stay small."""
 
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
-MOVES = ("MAX_POOL_2D", "PAD")
+MOVES = ("MAX_POOL_2D", "PAD", "SPACE_TO_DEPTH")
 """Layers whose output values are input values, and share their quantization."""
 
 
@@ -46,7 +46,7 @@ class Layer:
     padding: str
     relu: bool
     window: tuple[int, int]
-    """Of a pooling."""
+    """Of a pooling; of a SPACE_TO_DEPTH the block."""
     margins: NDArray[np.int32]
     """Of a PAD: (4, 2)."""
 
@@ -118,6 +118,8 @@ def _layer(graph: Graph, at: int, op: Any) -> Layer:
         inputs = inputs[:1]
     elif kind == "MAX_POOL_2D":
         window = (options.filterHeight, options.filterWidth)
+    elif kind == "SPACE_TO_DEPTH":
+        window = (options.blockSize, options.blockSize)
     elif kind != "ADD":
         raise ValueError(f"a backbone holds {kind}, which cannot be run layer by layer")
     strided = kind in (*CONVOLUTIONS, "MAX_POOL_2D")
@@ -177,6 +179,8 @@ def _apply(layer: Layer, inputs: Sequence[Batch], filters: Any) -> Any:
         return tf.nn.bias_add(out, layer.bias)
     if layer.kind == "MAX_POOL_2D":
         return tf.nn.max_pool2d(inputs[0], layer.window, layer.strides, layer.padding)
+    if layer.kind == "SPACE_TO_DEPTH":
+        return tf.nn.space_to_depth(inputs[0], layer.window[0])
     if layer.kind == "PAD":
         return tf.pad(inputs[0], layer.margins)
     return inputs[0] + inputs[1]

@@ -53,3 +53,13 @@ def best_range(values: NDArray[np.float32]) -> Range:
     ]
     share = float(SHARES[int(np.argmin(errors))])
     return low * share, high * share
+
+
+def apart(limits: Range, copies: int, channels: int) -> NDArray[np.float32]:
+    """(channels,): what is added to each channel of a tensor whose channels are there in so many copies.
+
+    The copies' offsets lie around zero, each one step's `copies`-th from the next; see `finer`.
+    """
+    low, high = limits
+    places = (np.arange(copies) - (copies - 1) / 2) / copies
+    return np.repeat(places * (high - low) / STEPS, channels // copies).astype(np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
@@ -10,15 +11,23 @@ from numpy.typing import NDArray
 
 from convert.export import FloatBackbone
 from convert.network import Batch, Layer, patches, read_network, run_layer
-from convert.ranges import Range, best_range, fake_quantize, whole_range
-from convert.rounding import refit, round_weights, scales, study
+from convert.ranges import Range, apart, best_range, fake_quantize, whole_range
+from convert.rounding import (
+    DAMPING,
+    REFIT_DAMPING,
+    joint_spread,
+    refit,
+    round_weights,
+    scales,
+    study,
+)
 
 Levels = NDArray[np.int8]
 
-ROWS = 4096
+ROWS = 8192
 """Patches that a layer's statistics are taken from, or more where it has many weights."""
 
-ROWS_PER_INPUT = 2
+ROWS_PER_INPUT = 3
 """So many times more patches than weights of one output channel, where films have them."""
 
 
@@ -84,21 +93,25 @@ def reconstruct(
                 fake_quantize(batch, ranges[t]) if makers.get(t) in floats else batch
                 for t, batch in zip(layer.inputs, given, strict=True)
             ]
+        # The features' errors reach the answer at once: none of their values is cut off.
+        choose = whole_range if layer.output == network.sink else best_range
         if layer.convolves and layer.at not in floats:
-            target, made, weights[layer.at] = _round(layer, exact[layer.inputs[0]], given[0])
+            target, made, fitted = _round(layer, exact[layer.inputs[0]], given[0])
+            ranges[layer.output] = choose(np.maximum(made, 0) if layer.relu else made)
+            copies = backbone.copies.get(layer.output, 1)
+            offsets = apart(ranges[layer.output], copies, made.shape[-1])
+            made += offsets
+            weights[layer.at] = dataclasses.replace(fitted, bias=fitted.bias + offsets)
+            for batch in (target, made) if layer.relu else ():
+                np.maximum(batch, 0, out=batch)
         else:
             target, made = (
                 run_layer(layer, [exact[t] for t in layer.inputs]),
                 run_layer(layer, given),
             )
-        if layer.moves:
-            ranges[layer.output] = ranges[layer.inputs[0]]
-        else:
-            # The features' errors reach the answer at once: none of their values is cut off.
-            choose = whole_range if layer.output == network.sink else best_range
-            ranges[layer.output] = choose(made)
-            if layer.at not in floats:
-                made = fake_quantize(made, ranges[layer.output])
+            ranges[layer.output] = ranges[layer.inputs[0]] if layer.moves else choose(made)
+        if not (layer.moves or layer.at in floats):
+            made = fake_quantize(made, ranges[layer.output])
         exact[layer.output], rounded[layer.output] = target, made
         for tensor in forgotten[layer.at]:
             del exact[tensor], rounded[tensor]
@@ -111,7 +124,7 @@ def _round(layer: Layer, exact: Batch, given: Batch) -> tuple[Batch, Batch, Roun
     """Round one convolution, and set its bias such that no channel is off in the mean.
 
     Returns:
-        Its output in float, its output with int8 weights, and those.
+        Its output in float, its output with int8 weights, both before a ReLU, and those.
     """
     fit = _fit_depthwise if layer.depthwise else _fit_dense
     levels, steps = fit(layer, exact, given)
@@ -120,9 +133,6 @@ def _round(layer: Layer, exact: Batch, given: Batch) -> tuple[Batch, Batch, Roun
     made = run_layer(layer, [given], draft.kernel(layer), relu=False)
     shift = target.mean((0, 1, 2)) - made.mean((0, 1, 2))
     made += shift
-    if layer.relu:
-        np.maximum(target, 0, out=target)
-        np.maximum(made, 0, out=made)
     return target, made, RoundedWeights(levels, steps, layer.bias + shift)
 
 
@@ -159,7 +169,7 @@ def _fit_rows(
     kernel: NDArray[np.float32], before: Batch, after: Batch
 ) -> tuple[Levels, NDArray[np.float32]]:
     """Refit and round (out, in) weights on the exact and the rounded inputs, both (n, in)."""
-    inputs = study(after)
-    refitted = refit(kernel, inputs, before - after, after)
+    spread = joint_spread(after)
+    refitted = refit(kernel, study(spread, REFIT_DAMPING), before - after, after)
     steps = scales(refitted)
-    return round_weights(refitted, steps, inputs).astype(np.int8), steps
+    return round_weights(refitted, steps, study(spread, DAMPING)).astype(np.int8), steps

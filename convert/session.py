@@ -185,11 +185,12 @@ def _show_gate(manifest: Manifest) -> None:
 
 
 def _trials(conversion: Conversion) -> Iterator[str]:
-    """What leaving layers in float bought, member by member."""
+    """What copies of activations and layers in float bought, member by member."""
     for member in conversion.report.members:
         for trial in member.trials if len(member.trials) > 1 else ():
             yield (
-                f"{member.name} with {len(trial.left_in_float)} of its worst layers in float32: mean |dp| "
+                f"{member.name} with {len(trial.finer)} activations in copies and {len(trial.left_in_float)} "
+                f"of its worst layers in float32: mean |dp| "
                 f"{trial.mean_abs_dp:.4f}, worst {trial.worst_abs_dp:.4f}, of an undecided film "
                 f"{trial.undecided_dp:.4f}, "
                 f"{trial.bytes / MEGABYTE:.2f} MB"

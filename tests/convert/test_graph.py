@@ -9,7 +9,7 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from convert.export import to_tflite
-from convert.graph import Graph, fuse_relus, operators, separate_weights
+from convert.graph import Graph, fuse_relus, operators, pack_stem, separate_weights
 
 
 def tflite(function: Any, *shape: int) -> bytes:
@@ -82,3 +82,33 @@ def test_equal_constants_are_given_apart() -> None:
     )
     np.testing.assert_allclose(run(bytes(graph.content), x)["y"], 3 * before, rtol=1e-6)
     assert len({tensor.name for tensor in graph.tensors}) == len(graph.tensors)
+
+
+def convolution(rows: int, channels: int, strides: int, side: int) -> tuple[bytes, int]:
+    """A graph of one convolution, and the side of what it reads."""
+    rng = np.random.default_rng(rows)
+    kernel = rng.normal(size=(rows, rows, channels, 5)).astype(np.float32)
+    return tflite(
+        lambda x: {"y": tf.nn.conv2d(x, kernel, strides, "VALID")}, 1, side, side, channels
+    ), side
+
+
+@pytest.mark.parametrize(("rows", "side"), [(7, 26), (3, 20), (4, 20)])
+def test_a_strided_stem_of_one_channel_reads_blocks_of_pixels(rows: int, side: int) -> None:
+    before, side = convolution(rows, 1, 2, side)
+    after = pack_stem(before)
+    assert operators(after) == {"SPACE_TO_DEPTH": 1, "CONV_2D": 1}
+    x = np.random.default_rng(0).normal(size=(1, side, side, 1)).astype(np.float32)
+    np.testing.assert_allclose(run(after, x)["y"], run(before, x)["y"], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("rows", "channels", "strides", "side"),
+    [(3, 2, 2, 20), (3, 1, 1, 20), (3, 1, 2, 21)],
+    ids=["two channels", "no stride", "an odd side"],
+)
+def test_other_stems_are_left_as_they_are(
+    rows: int, channels: int, strides: int, side: int
+) -> None:
+    before, _ = convolution(rows, channels, strides, side)
+    assert pack_stem(before) == before

@@ -32,6 +32,7 @@ def made() -> ConvertedMember:
     rng = np.random.default_rng(0)
     weights = [rng.normal(size=s).astype(np.float32) for s in ((6, 4), (4,), (4, 1), (1,))]
     trial = Trial(
+        finer={"a;b": 2},
         left_in_float=["a;b"],
         mean_abs_dp=0.001,
         worst_abs_dp=0.02,

@@ -51,9 +51,16 @@ def conversion() -> Conversion:
         provenance={},
     )
     trial = Trial(
-        left_in_float=[], mean_abs_dp=0.021, worst_abs_dp=0.2, undecided_dp=0.3, bytes=23_000_000
+        finer={},
+        left_in_float=[],
+        mean_abs_dp=0.021,
+        worst_abs_dp=0.2,
+        undecided_dp=0.3,
+        bytes=23_000_000,
     )
+    finer = msgspec.structs.replace(trial, finer={"stem": 2, "pool": 2}, mean_abs_dp=0.0105)
     mended = Trial(
+        finer={},
         left_in_float=["stem"],
         mean_abs_dp=0.005,
         worst_abs_dp=0.03,
@@ -68,7 +75,7 @@ def conversion() -> Conversion:
         check_mean_abs_dp=0.005,
         check_worst_abs_dp=0.03,
         stable=True,
-        trials=[trial, mended],
+        trials=[trial, finer, mended],
         ranking=[("stem", 0.4)],
     )
     report = ParityReport(
@@ -100,10 +107,17 @@ def test_what_leaving_layers_in_float_bought_is_shown(
     show(conversion, Path("bundles/new"))
     out = capsys.readouterr().out
     assert "static-int8, 2 layers in float32" in out
-    assert "xception with 0 of its worst layers in float32: mean |dp| 0.0210" in out
     assert (
-        "xception with 1 of its worst layers in float32: mean |dp| 0.0050, worst 0.0300, of an undecided film 0.0700"
+        "xception with 2 activations in copies and 0 of its worst layers in float32: mean |dp| 0.0105"
         in out
+    )
+    assert (
+        "xception with 0 activations in copies and 0 of its worst layers in float32: mean |dp| 0.0210"
+        in out
+    )
+    assert (
+        "xception with 0 activations in copies and 1 of its worst layers in float32: mean |dp| 0.0050, "
+        "worst 0.0300, of an undecided film 0.0700" in out
     )
 
 
