@@ -117,7 +117,7 @@ def choose_finer(
             tried = count | {group: 2 * count[group]}
             dearer = _cost(network, positions, copies(tried))
             if tried[group] <= MOST and dearer <= limit:
-                gain = noise[group] / count[group] ** 2 * 0.75
+                gain = noise[group] / count[group] ** 2 * 0.75  # a fourth of it stays
                 now = _cost(network, positions, copies(count))
                 steps.append((gain / max(dearer - now, 1), group))
         if not steps:

@@ -104,8 +104,8 @@ def pack_stem(tflite: bytes) -> bytes:
     """Let a strided first convolution of one channel read each block of two by two pixels as four channels.
 
     An engine multiplies a convolution's kernel position by position, and one channel fills a fraction of what
-    it multiplies at once: a kernel of seven by seven over one channel takes XNNPACK as long as one over four
-    channels. Of four by four positions over four channels, it takes a third. The sums are the same.
+    it multiplies at once. Sixteen positions of four channels take the place of the 49 of a kernel of seven by
+    seven. The sums are the same.
     """
     model = fb.read_model_from_bytearray(bytearray(tflite))
     (graph,) = model.subgraphs

@@ -187,7 +187,7 @@ def convert_member(
         if not ranking:
             ranking += rank_layers(backbone, classifier, fitted.inputs[:RANKING])
     told = SCHEMES["int8"] + _told(plan.finer, floats)
-    report = _report(backbone.name, told, errors, trials, ranking)
+    report = _report(backbone.name, told, len(inputs), errors, trials, ranking)
     return ConvertedMember(tflite, corrected, told, report, grid(member))
 
 
@@ -215,13 +215,17 @@ def _plans(
         budget: To be kept to.
     """
     yield _Plan({}, [])
-    estimated = 1.0
+    estimated, before = 1.0, Copies()
     for _ in range(FINER_ROUNDS):
         estimated *= MARGIN * _reached(trials[-1], budget)
         finer = choose_finer(backbone, ranking, estimated)
+        while finer == before:  # which has just been found not to do
+            estimated *= MARGIN
+            finer = choose_finer(backbone, ranking, estimated)
         if finer is None:
             break
         yield _Plan(finer, [])
+        before = finer
     for attempt in range(FLOAT_ROUNDS):
         yield _Plan({}, ranking[: 2**attempt])
 
@@ -283,7 +287,8 @@ def _convert_plainly(
     tflite = quantize_plainly(backbone, options.scheme, ranges)
     corrected, errors = _errors(tflite, classifier, sets, options.threads)
     told = SCHEMES[options.scheme]
-    report = _report(backbone.name, told, errors, [_trial([], errors[1], len(tflite), {})], [])
+    trials = [_trial([], errors[1], len(tflite), {})]
+    report = _report(backbone.name, told, len(sets[0].pixels), errors, trials, [])
     return ConvertedMember(tflite, corrected, told, report, places)
 
 
@@ -333,6 +338,7 @@ def _trial(names: list[str], errors: _Errors, size: int, finer: dict[str, int]) 
 def _report(
     name: str,
     scheme: str,
+    films: int,
     errors: tuple[_Errors, _Errors],
     trials: list[Trial],
     ranking: list[Contribution],
@@ -341,7 +347,7 @@ def _report(
     return MemberReport(
         name=name,
         scheme=scheme,
-        fitted_films=len(fitted),
+        fitted_films=films,
         fitted_mean_abs_dp=round(float(fitted.mean()), 6),
         check_mean_abs_dp=round(float(check.mean()), 6),
         check_worst_abs_dp=round(float(check.max()), 6),

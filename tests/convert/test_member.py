@@ -97,6 +97,28 @@ def test_an_undecided_film_moves_by_a_quarter_of_what_its_logit_is_off(
     assert healthy.report.trials[-1].undecided_dp == pytest.approx(expected, rel=0.01)
 
 
+def test_a_member_that_is_hardly_over_budget_is_made_finer(
+    small_member: MakeMember,
+    healthy: ConvertedMember,
+    chosen: RepresentativeSet,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # The small member's first layer is most of its cost, and copies take more memory.
+    monkeypatch.setattr("convert.finer.EXTRA", 3.0)
+    held = {False: 14, True: 10}
+    monkeypatch.setattr("convert.member.films_that_fit", lambda b: held[bool(b.copies)])
+    (plain,) = healthy.report.trials
+    budget = MemberBudget(BUDGET, plain.undecided_dp * 0.96)
+    made = convert_member(small_member(0.0), chosen, MemberOptions("int8", budget, threads=1))
+    first, *_, last = made.report.trials
+    assert first == plain
+    assert last.undecided_dp <= budget.undecided_dp
+    assert set(last.finer.values()) <= {2, 4}
+    assert made.scheme == f"static-int8, {len(last.finer)} activations in copies"
+    assert last.left_in_float == []
+    assert made.report.fitted_films == held[True]
+
+
 def test_the_trade_is_told(mended: ConvertedMember) -> None:
     first, *_, last = mended.report.trials
     assert last.bytes == len(mended.tflite)
@@ -142,3 +164,19 @@ def test_as_many_films_are_fitted_on_as_memory_holds(small: FloatBackbone) -> No
     each = 2 * (film + first) + 3 * first
     assert films_that_fit(small, memory=3.5 * each) == 3
     assert films_that_fit(small, memory=1.0) == 1
+
+
+def test_what_did_not_do_is_not_tried_again(
+    small_member: MakeMember,
+    healthy: ConvertedMember,
+    chosen: RepresentativeSet,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("convert.finer.EXTRA", 10.0)
+    (plain,) = healthy.report.trials
+    budget = MemberBudget(BUDGET, plain.undecided_dp * 0.8)
+    made = convert_member(small_member(0.0), chosen, MemberOptions("int8", budget, threads=1))
+    tried = [(tuple(t.finer.items()), tuple(t.left_in_float)) for t in made.report.trials]
+    assert len(tried) > 3, "copies, more copies, layers in float"
+    assert len(set(tried)) == len(tried)
+    assert made.report.trials[-1].undecided_dp <= budget.undecided_dp
