@@ -112,13 +112,12 @@ def choose_finer(
         return sum(noise[g] / count.get(g, 1) ** 2 for g in tensors)
 
     while left() > wanted**2 * whole:
-        steps = []
+        steps, now = [], _cost(network, positions, copies(count))
         for group in free:
             tried = count | {group: 2 * count[group]}
             dearer = _cost(network, positions, copies(tried))
             if tried[group] <= MOST and dearer <= limit:
                 gain = noise[group] / count[group] ** 2 * 0.75  # a fourth of it stays
-                now = _cost(network, positions, copies(count))
                 steps.append((gain / max(dearer - now, 1), group))
         if not steps:
             return None

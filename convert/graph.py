@@ -11,6 +11,8 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.tools import flatbuffer_utils as fb
 from numpy.typing import NDArray
 
+from pneumo_edge.tflite_file import code_of, put_before
+
 FORBIDDEN = frozenset({"SHAPE", "STRIDED_SLICE", "PACK", "RELU", "DEQUANTIZE", "QUANTIZE"})
 """What no backbone may hold: dynamic shapes, and what leaves the int8 partition."""
 
@@ -129,25 +131,12 @@ def pack_stem(tflite: bytes) -> bytes:
     kernel.shape = np.array([out, blocks, blocks, BLOCK * BLOCK], np.int32)
     model.buffers[kernel.buffer].data = np.ascontiguousarray(split).reshape(-1).view(np.uint8)
     op.builtinOptions.strideH = op.builtinOptions.strideW = 1
-    packed = copy.copy(given)
-    packed.name = given.name + b"/blocks"
-    packed.shape = np.array(
-        [1, given.shape[1] // BLOCK, given.shape[2] // BLOCK, BLOCK * BLOCK], np.int32
-    )
-    move = schema.OperatorT()
-    move.opcodeIndex = len(model.operatorCodes)
-    move.inputs = np.array([op.inputs[0]], np.int32)
-    move.outputs = np.array([len(graph.tensors)], np.int32)
-    move.builtinOptionsType = schema.BuiltinOptions.SpaceToDepthOptions
-    move.builtinOptions = schema.SpaceToDepthOptionsT()
-    move.builtinOptions.blockSize = BLOCK
-    code = schema.OperatorCodeT()
-    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.SPACE_TO_DEPTH
-    code.version = 1
-    model.operatorCodes.append(code)
-    op.inputs = np.array([len(graph.tensors), *op.inputs[1:]], np.int32)
-    graph.tensors.append(packed)
-    graph.operators.insert(at, move)
+    move = schema.SpaceToDepthOptionsT()
+    move.blockSize = BLOCK
+    code = code_of(model, schema.BuiltinOperator.SPACE_TO_DEPTH, 1)
+    shape = (1, given.shape[1] // BLOCK, given.shape[2] // BLOCK, BLOCK * BLOCK)
+    kind = schema.BuiltinOptions.SpaceToDepthOptions
+    graph.operators.insert(at, put_before(graph, op, code, shape, (kind, move), b"/blocks"))
     return bytes(fb.convert_object_to_bytearray(model))
 
 

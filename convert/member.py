@@ -115,7 +115,7 @@ class MemberOptions:
 
     scheme: Scheme
     budget: MemberBudget
-    """Above which layers are left in float."""
+    """Above which activations are made finer, or layers left in float."""
     threads: int
 
 
@@ -237,12 +237,8 @@ def _reached(trial: Trial, budget: MemberBudget) -> float:
 
 
 def _told(finer: Copies, floats: Collection[int]) -> str:
-    parts = []
-    if finer:
-        parts.append(f", {len(finer)} activations in copies")
-    if floats:
-        parts.append(f", {len(floats)} layers in float32")
-    return "".join(parts)
+    parts = ((len(finer), "activations in copies"), (len(floats), "layers in float32"))
+    return "".join(f", {count} {what}" for count, what in parts if count)
 
 
 def within(trial: Trial, budget: MemberBudget) -> bool:

@@ -16,9 +16,7 @@ DAMPING = 0.05
 """Of the mean variance, added to each: directions that few films show are not trusted."""
 
 REFIT_DAMPING = 0.3
-"""The same where weights are refitted: what a few hundred films have in common by chance must not be learnt.
-With a tenth of it the error on films that nothing was fitted on is 1.4 times as large, and a third of it on
-those that were."""
+"""The same where weights are refitted: what a few hundred films have in common by chance must not be learnt."""
 
 BLOCK = 128
 """Columns after which the errors are carried on to all columns that follow."""

@@ -84,40 +84,73 @@ def _split_off_stride(model: Any, graph: Any, convolution: Any) -> Any:
     """The pooling that goes before a convolution, which loses its stride."""
     from ai_edge_litert import schema_py_generated as schema
 
-    options, source = convolution.builtinOptions, convolution.inputs[0]
-    tensor = copy.copy(graph.tensors[source])
+    options = convolution.builtinOptions
+    batch, _, _, channels = graph.tensors[convolution.inputs[0]].shape
     _, rows, cols, _ = graph.tensors[convolution.outputs[0]].shape
-    tensor.shape = np.array([tensor.shape[0], rows, cols, tensor.shape[3]], np.int32)
-    tensor.shapeSignature, tensor.buffer = None, 0
-    tensor.name = (tensor.name or b"") + b"/strided%d" % len(graph.tensors)
-    graph.tensors.append(tensor)
-
     pooling = schema.Pool2DOptionsT()
     pooling.padding = schema.Padding.VALID
     pooling.strideH, pooling.strideW = options.strideH, options.strideW
     pooling.filterHeight = pooling.filterWidth = 1
-    operator = schema.OperatorT()
-    operator.opcodeIndex = _pooling_code(model)
-    operator.inputs = np.array([source], np.int32)
-    operator.outputs = np.array([len(graph.tensors) - 1], np.int32)
-    operator.builtinOptionsType = schema.BuiltinOptions.Pool2DOptions
-    operator.builtinOptions = pooling
-
     options.strideH = options.strideW = 1
-    convolution.inputs = np.array([len(graph.tensors) - 1, *convolution.inputs[1:]], np.int32)
+    code = code_of(
+        model, schema.BuiltinOperator.MAX_POOL_2D, 2
+    )  # the first version that knows int8
+    kind = schema.BuiltinOptions.Pool2DOptions
+    return put_before(
+        graph, convolution, code, (batch, rows, cols, channels), (kind, pooling), b"/strided"
+    )
+
+
+def put_before(
+    graph: Any,
+    reader: Any,
+    code: int,
+    shape: tuple[int, ...],
+    options: tuple[int, Any],
+    name: bytes,
+) -> Any:
+    """An operator that takes over another's first input, which reads what it makes; its place is the caller's.
+
+    Args:
+        graph: Gets the tensor between the two; it is quantized as the input is.
+        reader: The other operator.
+        code: From `code_of`.
+        shape: Of the tensor between the two.
+        options: The operator's, behind their type in schema.BuiltinOptions.
+        name: Is added to the input's.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    source, between = reader.inputs[0], len(graph.tensors)
+    tensor = copy.copy(graph.tensors[source])
+    tensor.shape = np.array(shape, np.int32)
+    tensor.shapeSignature, tensor.buffer = None, 0
+    tensor.name = (tensor.name or b"") + name + b"%d" % between  # names are unique
+    graph.tensors.append(tensor)
+    operator = schema.OperatorT()
+    operator.opcodeIndex = code
+    operator.inputs = np.array([source], np.int32)
+    operator.outputs = np.array([between], np.int32)
+    operator.builtinOptionsType, operator.builtinOptions = options
+    reader.inputs = np.array([between, *reader.inputs[1:]], np.int32)
     return operator
 
 
-def _pooling_code(model: Any) -> int:
-    """Where MAX_POOL_2D stands among the model's operator codes; put there if it does not."""
+def code_of(model: Any, wanted: int, version: int) -> int:
+    """Where an operator stands among the model's operator codes; put there if it does not.
+
+    Args:
+        model: Of the schema's object tree.
+        wanted: Of schema.BuiltinOperator.
+        version: The first that knows the types needed.
+    """
     from ai_edge_litert import schema_py_generated as schema
 
-    wanted = schema.BuiltinOperator.MAX_POOL_2D
     for index, code in enumerate(model.operatorCodes):
         if code.builtinCode == wanted:
             return index
     added = schema.OperatorCodeT()
     added.builtinCode = added.deprecatedBuiltinCode = wanted
-    added.version = 2  # the first that knows int8
+    added.version = version
     model.operatorCodes.append(added)
     return len(model.operatorCodes) - 1

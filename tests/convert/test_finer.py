@@ -13,7 +13,7 @@ from convert.export import SIGNATURE, FloatBackbone, export
 from convert.finer import EXTRA, MOST, choose_finer, widen
 from convert.network import Network, read_network, walk
 from convert.quantize import quantize
-from convert.reconstruct import reconstruct
+from convert.reconstruct import Reconstruction, reconstruct
 from convert.sensitivity import Contribution
 from tests.convert.test_quantize import delegates, features, relative_error
 
@@ -108,8 +108,13 @@ def copied(small: FloatBackbone) -> FloatBackbone:
 
 
 @pytest.fixture(scope="module")
-def int8(copied: FloatBackbone, pixels: NDArray[np.uint8]) -> bytes:
-    return quantize(copied, reconstruct(copied, copied.normalise(pixels)))
+def fitted(copied: FloatBackbone, pixels: NDArray[np.uint8]) -> Reconstruction:
+    return reconstruct(copied, copied.normalise(pixels))
+
+
+@pytest.fixture(scope="module")
+def int8(copied: FloatBackbone, fitted: Reconstruction) -> bytes:
+    return quantize(copied, fitted)
 
 
 def test_copies_are_int8_in_one_partition(int8: bytes) -> None:
@@ -128,12 +133,10 @@ def test_copies_make_the_member_more_exact(
     assert relative_error(int8, small, pixels) < 0.9 * relative_error(plain, small, pixels)
 
 
-def test_copies_are_walked_as_the_engine_runs_them(
-    int8: bytes, copied: FloatBackbone, pixels: NDArray[np.uint8]
+def test_the_copies_biases_lie_a_part_of_a_step_apart_and_the_features_keep_their_shape(
+    int8: bytes, copied: FloatBackbone, fitted: Reconstruction, pixels: NDArray[np.uint8]
 ) -> None:
-    """The first tensor's mean over its copies is the float one to a fourth of a step."""
     network = read_network(copied.tflite)
-    fitted = reconstruct(copied, copied.normalise(pixels))
     first = network.layers[0].output
     low, high = fitted.ranges[first]
     step = (high - low) / 255

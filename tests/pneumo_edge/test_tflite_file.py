@@ -69,7 +69,7 @@ def test_a_model_without_pooling_gets_one(tmp_path: Path) -> None:
     before = len(parsed.operatorCodes)
     parsed.operatorCodes = [c for c in parsed.operatorCodes if c.builtinCode != MAX_POOL_2D]
     assert len(parsed.operatorCodes) == before - 1
-    assert tflite_file._pooling_code(parsed) == len(parsed.operatorCodes) - 1
+    assert tflite_file.code_of(parsed, MAX_POOL_2D, 2) == len(parsed.operatorCodes) - 1
     assert parsed.operatorCodes[-1].builtinCode == MAX_POOL_2D
 
 
