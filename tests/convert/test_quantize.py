@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.schema_py_generated import BuiltinOperator
 from numpy.typing import NDArray
 
 from convert.equalize import channel_ranges
@@ -14,6 +15,7 @@ from convert.network import read_network
 from convert.quantize import SCHEMES, Scheme, quantize, quantize_plainly
 from convert.reconstruct import Reconstruction, input_range, reconstruct
 from pneumo_edge.manifest import MEMBER_NAMES
+from pneumo_edge.tflite_file import parse
 
 
 def features(content: bytes, film: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -118,6 +120,9 @@ def test_layers_left_in_float_keep_their_weights_and_the_runtime_s_door(
     assert Interpreter(model_content=mixed).get_input_details()[0]["dtype"] == np.int8
     assert delegates(mixed) == 1
     assert relative_error(mixed, small, pixels) < 0.03
+    # OpenVINO and tf2onnx go by the older field, which the quantizer leaves empty where it adds an operator.
+    codes = {c.builtinCode: c.deprecatedBuiltinCode for c in parse(mixed).operatorCodes}
+    assert codes[BuiltinOperator.QUANTIZE] == BuiltinOperator.QUANTIZE
 
 
 # float16 rounds weights to 11 bits, int16 and dynamic to 8; dynamic rounds activations to 8 as well.

@@ -74,8 +74,10 @@ def test_a_model_without_pooling_gets_one(tmp_path: Path) -> None:
 
 
 def test_both_fields_of_an_operator_code_say_the_same() -> None:
-    quantize = 114
-    data = load_bundle().content("resnet50.tflite")
-    codes = {c.builtinCode: c.deprecatedBuiltinCode for c in tflite_file.parse(data).operatorCodes}
-    assert quantize in codes, "its first layers are in float32"
+    parsed = tflite_file.parse(load_bundle().content("resnet50.tflite"))
+    for code in parsed.operatorCodes:
+        code.deprecatedBuiltinCode = 0  # as the quantizer leaves it, of operators that it adds
+    read = tflite_file.parse(tflite_file.pack(parsed))
+    codes = {code.builtinCode: code.deprecatedBuiltinCode for code in read.operatorCodes}
+    assert {CONV_2D, MAX_POOL_2D} < set(codes)
     assert codes == {code: min(code, 127) for code in codes}
