@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from convert.equalize import groups
 from convert.export import FloatBackbone
 from convert.network import Network, read_network
-from convert.sensitivity import Contribution
+from convert.sensitivity import Noise
 
 Copies = dict[int, int]
 """Tensor: how many copies of its channels there are, where more than one."""
@@ -74,18 +74,17 @@ def _store(model: Any, tensor: Any, values: NDArray[np.float32]) -> None:
     model.buffers[tensor.buffer].data = data
 
 
-def choose_finer(
-    backbone: FloatBackbone, ranking: Sequence[Contribution], wanted: float
-) -> Copies | None:
+def choose_finer(backbone: FloatBackbone, noise: Noise, wanted: float) -> Copies | None:
     """Copies with which the error should fall to `wanted` of what it is, at least cost.
 
-    The contributions are taken for independent of one another, and a tensor's for inverse to its copies. The
+    The contributions are taken for independent of one another, a tensor's for inverse to its copies, and that of
+    the weights for what it is. The
     tensors whose channels go together, along a shortcut, have as many copies each. One such group after the
     other has its copies doubled, each time the one that takes off most error for what it costs.
 
     Args:
         backbone: None of its tensors has copies yet.
-        ranking: Of all its layers.
+        noise: Of the backbone as it was rounded.
         wanted: Part of the error that may be left.
 
     Returns:
@@ -98,18 +97,19 @@ def choose_finer(
     for tensor, group in root.items():
         tensors[group].append(tensor)
     made = {layer.at: layer.output for layer in network.layers}
-    noise: dict[int, float] = defaultdict(float)
-    for one in ranking:
-        noise[root[made[one.layer]]] += one.error**2
+    squares: dict[int, float] = defaultdict(float)
+    for one in noise.tensors:
+        squares[root[made[one.layer]]] += one.error**2
     free = [group for group in tensors if _may_be_copied(network, tensors[group])]
-    whole, cost = sum(noise.values()), _cost(network, positions, {})
+    fixed, cost = noise.weights**2, _cost(network, positions, {})
+    whole = fixed + sum(squares.values())
     limit, count = (1 + EXTRA) * cost, dict.fromkeys(free, 1)
 
     def copies(counts: Mapping[int, int]) -> Copies:
         return {t: counts[g] for g in free for t in tensors[g] if counts[g] > 1}
 
     def left() -> float:
-        return sum(noise[g] / count.get(g, 1) ** 2 for g in tensors)
+        return fixed + sum(squares[g] / count.get(g, 1) ** 2 for g in tensors)
 
     while left() > wanted**2 * whole:
         steps, now = [], _cost(network, positions, copies(count))
@@ -117,7 +117,7 @@ def choose_finer(
             tried = count | {group: 2 * count[group]}
             dearer = _cost(network, positions, copies(tried))
             if tried[group] <= MOST and dearer <= limit:
-                gain = noise[group] / count[group] ** 2 * 0.75  # a fourth of it stays
+                gain = squares[group] / count[group] ** 2 * 0.75  # a fourth of it stays
                 steps.append((gain / max(dearer - now, 1), group))
         if not steps:
             return None

@@ -18,7 +18,7 @@ from convert.network import Batch, read_network, walk
 from convert.quantize import SCHEMES, Scheme, quantize, quantize_plainly
 from convert.reconstruct import input_range, reconstruct
 from convert.representative import RepresentativeSet
-from convert.sensitivity import Contribution, left_in_float, rank_layers
+from convert.sensitivity import Contribution, Noise, left_in_float, measure_noise, rank_layers
 from pneumo_edge.engines import choose
 from pneumo_edge.manifest import Grid, Struct
 from pneumo_edge.types import SIDE
@@ -38,6 +38,9 @@ WALKS, SCRATCH = 2, 3
 
 RANKING = 8
 """Films on which a layer's contribution to the error is measured."""
+
+SPREAD = 32
+"""Films by which the spread of a tensor's contribution is measured: a few say less of a spread than of a mean."""
 
 FINER_ROUNDS = 3
 """Of making more activations finer, each by what the one before has reached."""
@@ -173,12 +176,14 @@ def convert_member(
     network = read_network(backbone.tflite)
     trials: list[Trial] = []
     ranking: list[Contribution] = []
-    for plan in _plans(backbone, ranking, trials, options.budget):
+    noise: list[Noise] = []
+    for plan in _plans(backbone, ranking, noise, trials, options.budget):
         floats = left_in_float(network, [c.layer for c in plan.worst])
         kept = [network.names[layer.output] for layer in network.layers if layer.at in floats]
         widened = widen(backbone, plan.finer) if plan.finer else backbone
         inputs = fitted.inputs[: films_that_fit(widened)]
-        tflite = quantize(widened, reconstruct(widened, inputs, floats, progress), kept)
+        rounded = reconstruct(widened, inputs, floats, progress)
+        tflite = quantize(widened, rounded, kept)
         corrected, errors = _errors(tflite, classifier, (fitted, check), options.threads)
         finer = {network.names[tensor]: count for tensor, count in plan.finer.items()}
         trials.append(_trial([c.name for c in plan.worst], errors[1], len(tflite), finer))
@@ -186,6 +191,7 @@ def convert_member(
             break
         if not ranking:
             ranking += rank_layers(backbone, classifier, fitted.inputs[:RANKING])
+            noise.append(measure_noise(backbone, classifier, check.inputs[:SPREAD], rounded))
     told = SCHEMES["int8"] + _told(plan.finer, floats)
     report = _report(backbone.name, told, len(inputs), errors, trials, ranking)
     return ConvertedMember(tflite, corrected, told, report, grid(member))
@@ -203,6 +209,7 @@ class _Plan:
 def _plans(
     backbone: FloatBackbone,
     ranking: Sequence[Contribution],
+    noise: Sequence[Noise],
     trials: Sequence[Trial],
     budget: MemberBudget,
 ) -> Iterator[_Plan]:
@@ -210,7 +217,8 @@ def _plans(
 
     Args:
         backbone: Equalized.
-        ranking: Is there when the second plan is asked for.
+        ranking: Is there when the second plan is asked for, of the layers that may stay in float.
+        noise: Is there then too, of what was rounded by the first.
         trials: Has what came of the plans so far.
         budget: To be kept to.
     """
@@ -218,10 +226,10 @@ def _plans(
     estimated, before = 1.0, Copies()
     for _ in range(FINER_ROUNDS):
         estimated *= MARGIN * _reached(trials[-1], budget)
-        finer = choose_finer(backbone, ranking, estimated)
+        finer = choose_finer(backbone, noise[0], estimated)
         while finer == before:  # which has just been found not to do
             estimated *= MARGIN
-            finer = choose_finer(backbone, ranking, estimated)
+            finer = choose_finer(backbone, noise[0], estimated)
         if finer is None:
             break
         yield _Plan(finer, [])

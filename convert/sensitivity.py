@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from convert.export import FloatBackbone
 from convert.head import Classifier, logits
 from convert.network import Batch, Layer, Network, read_network, run_layer
 from convert.ranges import fake_quantize, whole_range
+from convert.reconstruct import Reconstruction
 from convert.rounding import nearest, scales
 
 
@@ -24,7 +26,20 @@ class Contribution:
     name: str
     """Of the tensor that it makes."""
     error: float
-    """Mean |d logit|."""
+    """Mean |d logit|; in `Noise` its spread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """What a rounded member's logit is off by from film to film: what a line fitted to it leaves.
+
+    The parts have hardly anything to do with each other, so that their squares add up.
+    """
+
+    tensors: list[Contribution]
+    """Of each layer's output, rounded alone, behind the rounded weights."""
+    weights: float
+    """Of all rounded weights, where no activation is rounded."""
 
 
 def rank_layers(
@@ -41,10 +56,7 @@ def rank_layers(
         Every convolution and sum, the worst first.
     """
     network = read_network(backbone.tflite)
-    values = {network.source: inputs}
-    for layer in network.layers:
-        values[layer.output] = run_layer(layer, [values[t] for t in layer.inputs])
-    exact = logits(classifier, values[network.sink])
+    exact, values = _logits(network, classifier, inputs)
     found = []
     for layer in network.layers:
         if not layer.moves:
@@ -53,6 +65,56 @@ def rank_layers(
             error = float(np.abs(logits(classifier, features) - exact).mean())
             found.append(Contribution(layer.at, network.names[layer.output], error))
     return sorted(found, key=lambda c: -c.error)
+
+
+def measure_noise(
+    backbone: FloatBackbone, classifier: Classifier, inputs: Batch, rounded: Reconstruction
+) -> Noise:
+    """Round one tensor at a time of a member whose weights are rounded, and see how the logit spreads.
+
+    What moves the logits of all films alike is not counted: `correct_logit` takes it away.
+
+    Args:
+        backbone: Not modified.
+        classifier: For its features.
+        inputs: (n, rows, cols, 1) normalised films that nothing was fitted on.
+        rounded: Of the backbone, no layer of which was left in float.
+    """
+    network = read_network(backbone.tflite)
+    exact = _logits(network, classifier, inputs)[0]
+    layers = tuple(
+        dataclasses.replace(layer, kernel=fitted.kernel(layer), bias=fitted.bias)
+        if (fitted := rounded.weights.get(layer.at)) is not None
+        else layer
+        for layer in network.layers
+    )
+    network = dataclasses.replace(network, layers=layers)
+    plain, values = _logits(network, classifier, inputs)
+    found = []
+    for layer in network.layers:
+        if not layer.moves:
+            made = fake_quantize(values[layer.output], rounded.ranges[layer.output])
+            moved = logits(classifier, _run_from(network, values, layer, made))
+            found.append(Contribution(layer.at, network.names[layer.output], _spread(moved, plain)))
+    return Noise(found, _spread(plain, exact))
+
+
+def _logits(
+    network: Network, classifier: Classifier, inputs: Batch
+) -> tuple[NDArray[np.float64], dict[int, Batch]]:
+    """And every tensor."""
+    values = {network.source: inputs}
+    for layer in network.layers:
+        values[layer.output] = run_layer(layer, [values[t] for t in layer.inputs])
+    return logits(classifier, values[network.sink]), values
+
+
+def _spread(moved: NDArray[np.float64], exact: NDArray[np.float64]) -> float:
+    """Around the line of least squares, which is level where all films are moved to the same logit."""
+    moved, exact = moved - moved.mean(), exact - exact.mean()
+    variance = float(moved @ moved)
+    slope = float(moved @ exact) / variance if variance else 0.0
+    return float(np.std(slope * moved - exact))
 
 
 def left_in_float(network: Network, worst: Iterable[int]) -> set[int]:

@@ -14,7 +14,7 @@ from convert.finer import EXTRA, MOST, choose_finer, widen
 from convert.network import Network, read_network, walk
 from convert.quantize import quantize
 from convert.reconstruct import Reconstruction, reconstruct
-from convert.sensitivity import Contribution
+from convert.sensitivity import Contribution, Noise
 from tests.convert.test_quantize import delegates, features, relative_error
 
 
@@ -23,14 +23,14 @@ def resnet50(members: dict[str, Any]) -> FloatBackbone:
     return export(members["resnet50"])
 
 
-def ranked(network: Network, worst: dict[int, float]) -> list[Contribution]:
+def ranked(network: Network, worst: dict[int, float], weights: float = 0.0) -> Noise:
     """Every layer that is rounded, the error of each as given, or small."""
     found = [
         Contribution(layer.at, network.names[layer.output], worst.get(layer.at, 0.001))
         for layer in network.layers
         if not layer.moves
     ]
-    return sorted(found, key=lambda one: -one.error)
+    return Noise(found, weights)
 
 
 def stem_of(network: Network) -> int:
@@ -77,6 +77,16 @@ def test_as_few_copies_as_will_do_where_they_cost_least(resnet50: FloatBackbone)
         assert copies.get(stem, 1) == copies.get(pool, 1) == expected
         assert max(copies.values(), default=1) == expected
     assert choose_finer(resnet50, ranking, wanted=0.9 / MOST) is None, "more than are allowed"
+
+
+def test_copies_take_nothing_off_what_the_weights_cost(resnet50: FloatBackbone) -> None:
+    network = read_network(resnet50.tflite)
+    stem = network.layers[stem_of(network)].output
+    noise = ranked(network, {stem_of(network): 1.0}, weights=1.0)
+    copies = choose_finer(resnet50, noise, wanted=0.8)  # of the root of 2; two leave 1.118
+    assert copies is not None
+    assert copies[stem] == 2
+    assert choose_finer(resnet50, noise, wanted=0.7) is None, "which is the weights alone"
 
 
 def test_no_copies_where_they_would_cost_too_much(resnet50: FloatBackbone) -> None:

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from convert.export import export
-from convert.head import fold_classifier
-from convert.network import read_network
-from convert.sensitivity import left_in_float, rank_layers
+from convert.head import fold_classifier, logits
+from convert.member import quantized_features
+from convert.network import read_network, walk
+from convert.quantize import quantize
+from convert.reconstruct import reconstruct
+from convert.sensitivity import left_in_float, measure_noise, rank_layers
 
 
 def test_the_layer_that_was_broken_is_the_worst(
@@ -22,6 +27,40 @@ def test_the_layer_that_was_broken_is_the_worst(
     assert ranking[0].layer == network.layers[1].at, "the second convolution"
     assert ranking[0].error > 5 * ranking[1].error
     assert len(ranking) == sum(not layer.moves for layer in network.layers)
+
+
+def test_the_parts_of_the_noise_make_the_whole(
+    small_member: Callable[[float], Any], pixels: NDArray[np.uint8]
+) -> None:
+    member = small_member(0.0)
+    backbone, classifier = export(member), fold_classifier(member)
+    films = backbone.normalise(pixels)
+    rounded = reconstruct(backbone, films)
+    noise = measure_noise(backbone, classifier, films, rounded)
+    network = read_network(backbone.tflite)
+    assert len(noise.tensors) == sum(not layer.moves for layer in network.layers)
+    exact = logits(classifier, list(walk(network, films))[-1][1])
+    made = logits(classifier, quantized_features(quantize(backbone, rounded), pixels, threads=1))
+    off = np.polynomial.Polynomial.fit(made, exact, 1)(made) - exact
+    parts = np.sqrt(noise.weights**2 + sum(one.error**2 for one in noise.tensors))
+    assert parts == pytest.approx(off.std(), rel=0.5), "they are nearly independent"
+
+
+def test_a_tensor_with_coarse_steps_is_the_noisiest(
+    small_member: Callable[[float], Any], pixels: NDArray[np.uint8]
+) -> None:
+    member = small_member(0.0)
+    backbone, classifier = export(member), fold_classifier(member)
+    films = backbone.normalise(pixels)
+    rounded = reconstruct(backbone, films)
+    network = read_network(backbone.tflite)
+    before = measure_noise(backbone, classifier, films, rounded)
+    for layer in network.layers[:3]:
+        low, high = rounded.ranges[layer.output]
+        coarse = rounded.ranges | {layer.output: (16 * low, 16 * high)}
+        noise = measure_noise(backbone, classifier, films, replace(rounded, ranges=coarse))
+        assert max(noise.tensors, key=lambda one: one.error).layer == layer.at
+        assert noise.weights == before.weights
 
 
 def test_a_layer_stays_in_float_with_all_that_read_it(
