@@ -78,9 +78,9 @@ def choose_finer(backbone: FloatBackbone, noise: Noise, wanted: float) -> Copies
     """Copies with which the error should fall to `wanted` of what it is, at least cost.
 
     The contributions are taken for independent of one another, a tensor's for inverse to its copies, and that of
-    the weights for what it is. The
-    tensors whose channels go together, along a shortcut, have as many copies each. One such group after the
-    other has its copies doubled, each time the one that takes off most error for what it costs.
+    the weights for what it is. The tensors whose channels go together, along a shortcut, have as many copies
+    each. One such group after the other has its copies doubled, each time the one that takes off most error for
+    what it costs.
 
     Args:
         backbone: None of its tensors has copies yet.
