@@ -96,10 +96,9 @@ def choose_finer(backbone: FloatBackbone, noise: Noise, wanted: float) -> Copies
     tensors = defaultdict(list)
     for tensor, group in root.items():
         tensors[group].append(tensor)
-    made = {layer.at: layer.output for layer in network.layers}
     squares: dict[int, float] = defaultdict(float)
-    for one in noise.tensors:
-        squares[root[made[one.layer]]] += one.error**2
+    for tensor, spread in noise.tensors.items():
+        squares[root[tensor]] += spread**2
     free = [group for group in tensors if _may_be_copied(network, tensors[group])]
     fixed, cost = noise.weights**2, _cost(network, positions, {})
     whole = fixed + sum(squares.values())

@@ -96,6 +96,21 @@ def logits(part: Classifier, features: NDArray[np.float32]) -> NDArray[np.float6
     return np.asarray(unit @ part.output_kernel[:, 0] + part.output_bias[0])
 
 
+def line(
+    made: NDArray[np.float64],
+    exact: NDArray[np.float64],
+    weights: NDArray[np.float64] | None = None,
+) -> tuple[float, float] | None:
+    """(s, t) such that s * made + t is off by the least (weighted) square; None where `made` does not vary."""
+    middle = np.average(made, weights=weights), np.average(exact, weights=weights)
+    spread = np.average((made - middle[0]) ** 2, weights=weights)
+    if not spread > 0:
+        return None
+    joint = np.average((made - middle[0]) * (exact - middle[1]), weights=weights)
+    slope = float(joint / spread)
+    return slope, float(middle[1] - slope * middle[0])
+
+
 def correct_logit(
     part: Classifier, made: NDArray[np.float64], exact: NDArray[np.float64]
 ) -> Classifier:
@@ -111,13 +126,10 @@ def correct_logit(
         probability; the films' labels have no part in it. Unchanged where the logits do not vary.
     """
     steep = np.exp(-np.abs(exact)) / (1 + np.exp(-np.abs(exact))) ** 2
-    middle = np.average(made, weights=steep), np.average(exact, weights=steep)
-    spread = np.average((made - middle[0]) ** 2, weights=steep)
-    if not spread > 0:
+    found = line(made, exact, steep)
+    if found is None:
         return part
-    joint = np.average((made - middle[0]) * (exact - middle[1]), weights=steep)
-    slope = float(joint / spread)
-    shift = middle[1] - slope * middle[0]
+    slope, shift = found
     return dataclasses.replace(
         part,
         output_kernel=(part.output_kernel * slope).astype(np.float32),

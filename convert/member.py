@@ -191,7 +191,8 @@ def convert_member(
             break
         if not ranking:
             ranking += rank_layers(backbone, classifier, fitted.inputs[:RANKING])
-            noise.append(measure_noise(backbone, classifier, check.inputs[:SPREAD], rounded))
+            films, exact = check.inputs[:SPREAD], check.exact[:SPREAD]
+            noise.append(measure_noise(backbone, classifier, films, exact, rounded))
     told = SCHEMES["int8"] + _told(plan.finer, floats)
     report = _report(backbone.name, told, len(inputs), errors, trials, ranking)
     return ConvertedMember(tflite, corrected, told, report, grid(member))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from convert.export import FloatBackbone
-from convert.head import Classifier, logits
-from convert.network import Batch, Layer, Network, read_network, run_layer
+from convert.head import Classifier, line, logits
+from convert.network import Batch, Layer, Network, read_network, run_layer, walk
 from convert.ranges import fake_quantize, whole_range
 from convert.reconstruct import Reconstruction
 from convert.rounding import nearest, scales
@@ -26,7 +26,7 @@ class Contribution:
     name: str
     """Of the tensor that it makes."""
     error: float
-    """Mean |d logit|; in `Noise` its spread."""
+    """Mean |d logit|."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,8 @@ class Noise:
     The parts have hardly anything to do with each other, so that their squares add up.
     """
 
-    tensors: list[Contribution]
-    """Of each layer's output, rounded alone, behind the rounded weights."""
+    tensors: dict[int, float]
+    """By tensor, where it is rounded alone, behind the rounded weights."""
     weights: float
     """Of all rounded weights, where no activation is rounded."""
 
@@ -56,19 +56,25 @@ def rank_layers(
         Every convolution and sum, the worst first.
     """
     network = read_network(backbone.tflite)
-    exact, values = _logits(network, classifier, inputs)
-    found = []
-    for layer in network.layers:
-        if not layer.moves:
-            made = _rounded(layer, [values[t] for t in layer.inputs])
-            features = _run_from(network, values, layer, made)
-            error = float(np.abs(logits(classifier, features) - exact).mean())
-            found.append(Contribution(layer.at, network.names[layer.output], error))
+    values = _values(network, inputs)
+    exact = logits(classifier, values[network.sink])
+
+    def rounded(layer: Layer) -> Batch:
+        return _rounded(layer, [values[t] for t in layer.inputs])
+
+    found = [
+        Contribution(layer.at, network.names[layer.output], float(np.abs(moved - exact).mean()))
+        for layer, moved in _each_alone(network, values, classifier, rounded)
+    ]
     return sorted(found, key=lambda c: -c.error)
 
 
 def measure_noise(
-    backbone: FloatBackbone, classifier: Classifier, inputs: Batch, rounded: Reconstruction
+    backbone: FloatBackbone,
+    classifier: Classifier,
+    inputs: Batch,
+    exact: NDArray[np.float64],
+    rounded: Reconstruction,
 ) -> Noise:
     """Round one tensor at a time of a member whose weights are rounded, and see how the logit spreads.
 
@@ -78,10 +84,10 @@ def measure_noise(
         backbone: Not modified.
         classifier: For its features.
         inputs: (n, rows, cols, 1) normalised films that nothing was fitted on.
+        exact: (n,) their logits in full precision.
         rounded: Of the backbone, no layer of which was left in float.
     """
     network = read_network(backbone.tflite)
-    exact = _logits(network, classifier, inputs)[0]
     layers = tuple(
         dataclasses.replace(layer, kernel=fitted.kernel(layer), bias=fitted.bias)
         if (fitted := rounded.weights.get(layer.at)) is not None
@@ -89,32 +95,39 @@ def measure_noise(
         for layer in network.layers
     )
     network = dataclasses.replace(network, layers=layers)
-    plain, values = _logits(network, classifier, inputs)
-    found = []
+    values = _values(network, inputs)
+    plain = logits(classifier, values[network.sink])
+
+    def coarse(layer: Layer) -> Batch:
+        return fake_quantize(values[layer.output], rounded.ranges[layer.output])
+
+    alone = _each_alone(network, values, classifier, coarse)
+    return Noise(
+        {layer.output: _spread(moved, plain) for layer, moved in alone}, _spread(plain, exact)
+    )
+
+
+def _values(network: Network, inputs: Batch) -> dict[int, Batch]:
+    """Every tensor."""
+    made = {layer.output: batch for layer, batch in walk(network, inputs)}
+    return {network.source: inputs, **made}
+
+
+def _each_alone(
+    network: Network,
+    values: dict[int, Batch],
+    classifier: Classifier,
+    rounded: Callable[[Layer], Batch],
+) -> Iterator[tuple[Layer, NDArray[np.float64]]]:
+    """Each layer that does more than move values, and the logits where its output alone is rounded."""
     for layer in network.layers:
         if not layer.moves:
-            made = fake_quantize(values[layer.output], rounded.ranges[layer.output])
-            moved = logits(classifier, _run_from(network, values, layer, made))
-            found.append(Contribution(layer.at, network.names[layer.output], _spread(moved, plain)))
-    return Noise(found, _spread(plain, exact))
-
-
-def _logits(
-    network: Network, classifier: Classifier, inputs: Batch
-) -> tuple[NDArray[np.float64], dict[int, Batch]]:
-    """And every tensor."""
-    values = {network.source: inputs}
-    for layer in network.layers:
-        values[layer.output] = run_layer(layer, [values[t] for t in layer.inputs])
-    return logits(classifier, values[network.sink]), values
+            yield layer, logits(classifier, _run_from(network, values, layer, rounded(layer)))
 
 
 def _spread(moved: NDArray[np.float64], exact: NDArray[np.float64]) -> float:
-    """Around the line of least squares, which is level where all films are moved to the same logit."""
-    moved, exact = moved - moved.mean(), exact - exact.mean()
-    variance = float(moved @ moved)
-    slope = float(moved @ exact) / variance if variance else 0.0
-    return float(np.std(slope * moved - exact))
+    slope, shift = line(moved, exact) or (1.0, 0.0)
+    return float(np.std(slope * moved + shift - exact))
 
 
 def left_in_float(network: Network, worst: Iterable[int]) -> set[int]:

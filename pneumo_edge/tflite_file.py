@@ -92,9 +92,8 @@ def _split_off_stride(model: Any, graph: Any, convolution: Any) -> Any:
     pooling.strideH, pooling.strideW = options.strideH, options.strideW
     pooling.filterHeight = pooling.filterWidth = 1
     options.strideH = options.strideW = 1
-    code = code_of(
-        model, schema.BuiltinOperator.MAX_POOL_2D, 2
-    )  # the first version that knows int8
+    # The second version is the first that knows int8.
+    code = code_of(model, schema.BuiltinOperator.MAX_POOL_2D, 2)
     kind = schema.BuiltinOptions.Pool2DOptions
     return put_before(
         graph, convolution, code, (batch, rows, cols, channels), (kind, pooling), b"/strided"

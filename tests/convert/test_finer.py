@@ -14,7 +14,7 @@ from convert.finer import EXTRA, MOST, choose_finer, widen
 from convert.network import Network, read_network, walk
 from convert.quantize import quantize
 from convert.reconstruct import Reconstruction, reconstruct
-from convert.sensitivity import Contribution, Noise
+from convert.sensitivity import Noise
 from tests.convert.test_quantize import delegates, features, relative_error
 
 
@@ -25,11 +25,9 @@ def resnet50(members: dict[str, Any]) -> FloatBackbone:
 
 def ranked(network: Network, worst: dict[int, float], weights: float = 0.0) -> Noise:
     """Every layer that is rounded, the error of each as given, or small."""
-    found = [
-        Contribution(layer.at, network.names[layer.output], worst.get(layer.at, 0.001))
-        for layer in network.layers
-        if not layer.moves
-    ]
+    found = {
+        layer.output: worst.get(layer.at, 0.001) for layer in network.layers if not layer.moves
+    }
     return Noise(found, weights)
 
 

@@ -25,7 +25,7 @@ from convert.member import (
 from convert.network import read_network
 from convert.quantize import SCHEMES, Scheme
 from convert.representative import RepresentativeSet
-from convert.sensitivity import Contribution, Noise
+from convert.sensitivity import Noise
 from train.recipe import MemberBudget
 
 MakeMember = Callable[[float], Any]
@@ -176,8 +176,8 @@ def test_what_did_not_do_is_not_tried_again(
 ) -> None:
     monkeypatch.setattr("convert.finer.EXTRA", 10.0)
     # As if all came from the first layer: its copies are doubled as long as they may be.
-    first = read_network(export(small_member(0.0)).tflite).layers[0].at
-    noise = Noise([Contribution(first, "first", 1.0)], 0.0)
+    first = read_network(export(small_member(0.0)).tflite).layers[0].output
+    noise = Noise({first: 1.0}, 0.0)
     monkeypatch.setattr("convert.member.measure_noise", lambda *_: noise)
     (plain,) = healthy.report.trials
     budget = MemberBudget(BUDGET, plain.undecided_dp * 0.6)

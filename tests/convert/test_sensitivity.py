@@ -13,8 +13,8 @@ from convert.head import fold_classifier, logits
 from convert.member import quantized_features
 from convert.network import read_network, walk
 from convert.quantize import quantize
-from convert.reconstruct import reconstruct
-from convert.sensitivity import left_in_float, measure_noise, rank_layers
+from convert.reconstruct import Reconstruction, reconstruct
+from convert.sensitivity import Noise, left_in_float, measure_noise, rank_layers
 
 
 def test_the_layer_that_was_broken_is_the_worst(
@@ -29,37 +29,44 @@ def test_the_layer_that_was_broken_is_the_worst(
     assert len(ranking) == sum(not layer.moves for layer in network.layers)
 
 
-def test_the_parts_of_the_noise_make_the_whole(
-    small_member: Callable[[float], Any], pixels: NDArray[np.uint8]
-) -> None:
-    member = small_member(0.0)
-    backbone, classifier = export(member), fold_classifier(member)
-    films = backbone.normalise(pixels)
-    rounded = reconstruct(backbone, films)
-    noise = measure_noise(backbone, classifier, films, rounded)
-    network = read_network(backbone.tflite)
-    assert len(noise.tensors) == sum(not layer.moves for layer in network.layers)
-    exact = logits(classifier, list(walk(network, films))[-1][1])
-    made = logits(classifier, quantized_features(quantize(backbone, rounded), pixels, threads=1))
+class Rounded:
+    """The small member, unbroken, and what `reconstruct` makes of it."""
+
+    def __init__(self, member: Any, pixels: NDArray[np.uint8]) -> None:
+        self.backbone, self.classifier = export(member), fold_classifier(member)
+        self.network = read_network(self.backbone.tflite)
+        self.films = self.backbone.normalise(pixels)
+        *_, (_, features) = walk(self.network, self.films)
+        self.exact = logits(self.classifier, features)
+        self.fitted = reconstruct(self.backbone, self.films)
+
+    def noise(self, fitted: Reconstruction) -> Noise:
+        return measure_noise(self.backbone, self.classifier, self.films, self.exact, fitted)
+
+
+@pytest.fixture
+def rounded(small_member: Callable[[float], Any], pixels: NDArray[np.uint8]) -> Rounded:
+    return Rounded(small_member(0.0), pixels)
+
+
+def test_the_parts_of_the_noise_make_the_whole(rounded: Rounded, pixels: NDArray[np.uint8]) -> None:
+    noise = rounded.noise(rounded.fitted)
+    assert len(noise.tensors) == sum(not layer.moves for layer in rounded.network.layers)
+    int8 = quantize(rounded.backbone, rounded.fitted)
+    made = logits(rounded.classifier, quantized_features(int8, pixels, threads=1))
+    exact = rounded.exact
     off = np.polynomial.Polynomial.fit(made, exact, 1)(made) - exact
-    parts = np.sqrt(noise.weights**2 + sum(one.error**2 for one in noise.tensors))
+    parts = np.sqrt(noise.weights**2 + sum(spread**2 for spread in noise.tensors.values()))
     assert parts == pytest.approx(off.std(), rel=0.5), "they are nearly independent"
 
 
-def test_a_tensor_with_coarse_steps_is_the_noisiest(
-    small_member: Callable[[float], Any], pixels: NDArray[np.uint8]
-) -> None:
-    member = small_member(0.0)
-    backbone, classifier = export(member), fold_classifier(member)
-    films = backbone.normalise(pixels)
-    rounded = reconstruct(backbone, films)
-    network = read_network(backbone.tflite)
-    before = measure_noise(backbone, classifier, films, rounded)
-    for layer in network.layers[:3]:
-        low, high = rounded.ranges[layer.output]
-        coarse = rounded.ranges | {layer.output: (16 * low, 16 * high)}
-        noise = measure_noise(backbone, classifier, films, replace(rounded, ranges=coarse))
-        assert max(noise.tensors, key=lambda one: one.error).layer == layer.at
+def test_a_tensor_with_coarse_steps_is_the_noisiest(rounded: Rounded) -> None:
+    before, ranges = rounded.noise(rounded.fitted), rounded.fitted.ranges
+    for layer in rounded.network.layers[:3]:
+        low, high = ranges[layer.output]
+        coarse = ranges | {layer.output: (16 * low, 16 * high)}
+        noise = rounded.noise(replace(rounded.fitted, ranges=coarse))
+        assert max(noise.tensors, key=lambda tensor: noise.tensors[tensor]) == layer.output
         assert noise.weights == before.weights
 
 
