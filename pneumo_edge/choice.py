@@ -59,6 +59,8 @@ class Trial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """By operating point, the order of least expected cost with early exit; empty without held-out films."""
     y: list[float]
     """Of the samples."""
+    card: str | None = None
+    """The graphics card, as its driver calls it; it may be one in software."""
 
 
 class Failure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

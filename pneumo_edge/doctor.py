@@ -126,7 +126,8 @@ def _measure(bundle: Bundle) -> Iterator[Check]:
         return
     for trial in found.trials:
         layout = f"{trial.threads} threads x {trial.side_by_side} members at a time"
-        says = f"{trial.film_ms:.1f} ms a film, {trial.load_ms:.0f} ms to load, {layout}"
+        where = f", on {trial.card}" if trial.card else ""
+        says = f"{trial.film_ms:.1f} ms a film, {trial.load_ms:.0f} ms to load, {layout}{where}"
         yield Check(f"measured {trial.engine}", "ok", says)
     for failure in found.failures:
         yield Check(f"measured {failure.engine}", "ok", f"not usable here: {failure.what}")

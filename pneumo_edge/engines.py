@@ -52,6 +52,10 @@ class Engine(Protocol):
     def name(self) -> str:
         """As in --engine."""
 
+    @property
+    def card(self) -> str | None:
+        """What the graphics card is called that runs the members, once one is loaded; None on a processor."""
+
     def backbone(self, model: Path | bytes, label: str, threads: int) -> Backbone:
         """Load one member's convolution base; `label` names it in messages.
 
@@ -76,13 +80,13 @@ class EngineKind:
     """How to get it."""
     make: Callable[[], Engine]
     """Imports it; raises whatever a broken installation raises."""
-    part: str = ""
-    """A file that the package has to hold, as a pattern; empty where any build will do."""
+    parts: tuple[str, ...] = ()
+    """Files that the package has to hold, as patterns; empty where any build will do."""
 
     def installed(self) -> bool:
         """Whether it can be imported, without doing so."""
         package = _package(self.module)
-        return package is not None and (not self.part or any(package.glob(self.part)))
+        return package is not None and all(any(package.glob(part)) for part in self.parts)
 
     def version(self) -> str | None:
         """The installed version, None where it is absent.
@@ -155,9 +159,9 @@ KINDS = (
         "gpu",
         "ai_edge_litert.compiled_model",
         "ai-edge-litert",
-        "pip install 'ai-edge-litert>=2.1', whose wheels for 64-bit x86 and Arm bring the WebGPU accelerator",
+        "pip install 'ai-edge-litert>=2.1.5', whose wheels for 64-bit x86 and Arm bring the WebGPU accelerator",
         _gpu,
-        part="*WebGpuAccelerator*",
+        parts=("*WebGpuAccelerator*", "gpu_options.py"),
     ),
 )
 """In the order in which `auto` looks for them where nothing was measured; it then never takes the last."""

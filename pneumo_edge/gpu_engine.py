@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,20 @@ class GpuEngine:
     name = "gpu"
 
     def __init__(self) -> None:
-        from ai_edge_litert import compiled_model
+        from ai_edge_litert import compiled_model, options
 
         self._api: Any = compiled_model
+        # Left to itself it adds in float16 where the card can, which moves y and is no faster.
+        self._options = options.Options(
+            compiled_model.HardwareAccelerator.GPU,
+            gpu_options=options.GpuOptions(enforce_f32=True),
+        )
         self._environment: Any = None
         self._processor = litert()
         self.head = self._processor.head
         self._backbones: list[_Backbone] = []
+        self.card: str | None = None
+        """What the driver calls the graphics card, as soon as a member is loaded; it may be one in software."""
         atexit.register(self._close)
 
     def backbone(self, model: Path | bytes, label: str, threads: int) -> _Backbone:  # noqa: ARG002
@@ -49,6 +57,7 @@ class GpuEngine:
                 compiled = self._compile(data)
             except (RuntimeError, ValueError) as err:
                 raise EngineError(*_failure(label, err, complaint())) from None
+            self.card = self.card or _selected(complaint())
         if not compiled.is_fully_accelerated():
             raise EngineError(f"the engine gpu takes only a part of {label}", "use --engine cpu")
         backbone = _Backbone(compiled, contract, label)
@@ -66,7 +75,7 @@ class GpuEngine:
                 options=api.EnvironmentOptions(runtime_path=folder)
             )
         return api.CompiledModel.from_buffer(
-            data, api.HardwareAccelerator.GPU, environment=self._environment
+            data, environment=self._environment, options=self._options
         )
 
     def _close(self) -> None:
@@ -110,6 +119,12 @@ class _Backbone:
         for buffer in (*self._inputs, *self._outputs):
             buffer.destroy()
         self._compiled.close()
+
+
+def _selected(log: str) -> str | None:
+    """The card that LiteRT took: nothing but its log tells."""
+    found = re.search(r"Selected adapter: (.+?), arch=", log)
+    return found[1] if found else None
 
 
 def _failure(label: str, err: Exception, complaint: str) -> tuple[str, str]:

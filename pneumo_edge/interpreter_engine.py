@@ -69,6 +69,8 @@ def litert() -> InterpreterEngine:
 class InterpreterEngine:
     """One of the packages; XNNPACK is its default delegate."""
 
+    card = None
+
     def __init__(self, name: str, module: Any) -> None:
         self.name = name
         self._interpreter: Any = module.Interpreter

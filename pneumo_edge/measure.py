@@ -133,6 +133,7 @@ def trial(bundle: Bundle, engine: engines.EngineName, cores: int, side_by_side: 
         members_ms=costs,
         orders=_orders(bundle, ensemble, costs) if side_by_side == 1 else {},
         y=y,
+        card=ensemble.engine.card,
     )
 
 

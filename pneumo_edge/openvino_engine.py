@@ -18,6 +18,7 @@ class OpenVinoEngine:
     """Members in OpenVINO, the head in LiteRT, whose signatures OpenVINO has no notion of."""
 
     name = "openvino"
+    card = None
 
     def __init__(self) -> None:
         import openvino

@@ -52,13 +52,15 @@ def test_auto_says_what_it_takes_and_whether_that_was_measured(
     orders = {"paper": list(costs)}
     one = Trial("cpu", 1, 1, 100.0, 20.0, costs, orders, [0.2, 0.9])
     many = Trial("openvino", 1, 1, 4000.0, 11.0, costs, orders, [0.2, 0.9])
-    found = Choice(
-        choice.key(bundle), "2026-11-22T00:00:00+00:00", [one, many], [Failure("gpu", "no card")]
-    )
+    soft = Trial("gpu", 1, 1, 9000.0, 900.0, costs, orders, [0.2, 0.9], "A card in software")
+    failed = [Failure("tflite-runtime", "no kernels")]
+    found = Choice(choice.key(bundle), "2026-11-22T00:00:00+00:00", [one, many, soft], failed)
     monkeypatch.setattr(doctor, "measure_all", lambda _: found)
     said = {check.name: check.says for check in doctor._measure(bundle)}
     assert "20.0 ms a film" in said["measured cpu"]
-    assert said["measured gpu"] == "not usable here: no card"
+    assert said["measured cpu"].endswith("members at a time")
+    assert said["measured gpu"].endswith("members at a time, on A card in software")
+    assert said["measured tflite-runtime"] == "not usable here: no kernels"
     says = doctor._auto(bundle).says
     assert "one film: cpu (20.0 ms a film); many: openvino (11.0 ms a film)" in says
     assert f"early exit: {' '.join(costs)}" in says

@@ -53,6 +53,7 @@ def test_a_broken_installation_is_one_line(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_build_without_the_accelerator_has_no_gpu() -> None:
-    kind = engines.EngineKind("gpu", "numpy", "numpy", "pip install it", lambda: None, part="*Gpu*")  # type: ignore[arg-type, return-value]
-    assert not kind.installed()
-    assert kind.version() is None
+    for parts, there in ((("*Gpu*",), False), (("*.py", "*Gpu*"), False), (("*.py", "ma"), True)):
+        kind = engines.EngineKind("gpu", "numpy", "numpy", "pip install it", lambda: None, parts)  # type: ignore[arg-type, return-value]
+        assert kind.installed() == there
+        assert (kind.version() is not None) == there

@@ -26,6 +26,7 @@ class Failing:
     real: engines.Engine
     calls_left: int
     name: str = "gpu"
+    card: str | None = None
 
     def head(self, model: Path | bytes, label: str) -> engines.Head:
         return self.real.head(model, label)

@@ -32,8 +32,10 @@ from pneumo_edge.engines import choose
 from pneumo_edge.errors import EngineError
 model, pixels, out = map(Path, sys.argv[1:])
 try:
-    backbone = choose("gpu").backbone(model, model.name, 1)
+    engine = choose("gpu")
+    backbone = engine.backbone(model, model.name, 1)
     np.save(out, backbone.features(np.load(pixels)))
+    print(engine.card)
 except EngineError as err:
     sys.exit(err.what)
 """
@@ -45,6 +47,10 @@ pytestmark = pytest.mark.skipif(
 
 AFTER_A_STRIDE = 22
 """Operators of ResNet50 up to the first block that begins with a strided 1 x 1 convolution."""
+
+
+EQUAL = 0.82
+"""Share of a member's features that have to be those of the processor."""
 
 
 def first_operators(model: Path, count: int) -> bytes:
@@ -95,9 +101,10 @@ def on_the_card(
     done = subprocess.run(command, env=graphics, capture_output=True, text=True, check=False)
     if "finds no graphics card" in done.stderr:
         pytest.skip(f"LiteRT takes none of {graphics['VK_ICD_FILENAMES']}: {done.stderr.strip()}")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), (
-        "a driver's noise came through"
-    )
+    assert (done.returncode, done.stderr) == (0, ""), "a driver's noise came through"
+    (card,) = done.stdout.splitlines()  # and nothing of the driver's
+    assert "SwiftShader" in card or "swiftshader" not in graphics["VK_ICD_FILENAMES"]
+    assert card != "None"
     found: NDArray[np.float32] = np.load(folder / "out.npy")
     return found
 
@@ -131,6 +138,8 @@ def test_each_whole_member_is_accelerated_and_votes_as_on_the_processor(
     processor = choose("cpu")
     expected = processor.backbone(model, member, 1).features(pixels)
     assert likeness(found, expected) > 0.99
+    # Added in float32, 85 to 97 of 100 features are the very same level; in float16, 72 and 79 of the VGGs'.
+    assert np.mean(found == expected) > EQUAL
     head = processor.head(bundle.path / bundle.manifest.head, "head")
     # Single steps of int8 in each of up to 53 layers; `auto` refuses an engine that is off by 0.1.
     votes = [head.classify(member, features)[1] for features in (found, expected)]
