@@ -5,6 +5,7 @@ import typer
 from benchmarks import (
     ceiling,
     compare,
+    devices,
     exit_report,
     framing,
     fuzz,
@@ -22,6 +23,7 @@ from benchmarks import (
 app = typer.Typer(help="Measure what runs on this machine.", no_args_is_help=True)
 app.command("report")(report.command)
 app.command("compare")(compare.command)
+app.command("devices")(devices.command)
 app.command("process")(infer_process.command)
 app.command("operations")(operations.command)
 app.command("roofline")(roofline.command)

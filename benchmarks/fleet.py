@@ -80,6 +80,7 @@ class Process:
             precision=precision(self.name),
             peer=self._peer,
             version=self._start.version,
+            card=next((loaded.card for loaded in self._loaded.values()), None),
             start_ms=round(self._start.ms, 3),
             members={name: self._member(name, loaded) for name, loaded in self._loaded.items()},
             ensemble_ms=spread([round(ms, 3) for ms in whole]) if whole else None,

@@ -32,6 +32,10 @@ class Scorer(Protocol):
     def fuse(self, probabilities: list[float]) -> float:
         """Y."""
 
+    @property
+    def card(self) -> str | None:
+        """As of `Engine`."""
+
 
 class Member(Protocol):
     """One loaded member."""
@@ -132,6 +136,10 @@ class BundleScorer:
         self._head = self._engine.head(model, head)
         self.members: dict[str, Member] = {}
 
+    @property
+    def card(self) -> str | None:
+        return self._engine.card
+
     def load(self, name: str) -> None:
         self.members[name] = HeadMember(name, self._backbone(name), self._head)
 
@@ -156,6 +164,8 @@ class BundleScorer:
 
 class KerasScorer:
     """The float32 Keras members, each by `predict`."""
+
+    card = None
 
     def __init__(self, bundle: Bundle, run: Path | None, threads: int) -> None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

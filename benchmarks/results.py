@@ -49,6 +49,8 @@ class Candidate(Struct, frozen=True):
     """Most memory that its process had, all members loaded."""
     processor_ms: Spread | None = None
     """As `ensemble_ms`, in processor time over all threads, which other processes on the machine change least."""
+    card: str | None = None
+    """The graphics card that it ran on, as the driver calls it."""
 
 
 class Absent(Struct, frozen=True):

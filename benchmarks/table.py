@@ -188,12 +188,20 @@ def remarks(results: Results) -> Iterator[str]:
     yield f"The bundle's models together: {whole:.1f} MB."
     if results.chosen:
         yield f"auto takes {results.chosen} for a long batch on this machine."
+    for candidate in results.candidates:
+        if candidate.card:
+            yield f"{candidate.name} ran on: {candidate.card}."
     for one in results.absent:
         yield f"Not measured: {one.name} ({one.reason})."
     if results.refused:
         yield f"{results.refused} of the films could not be read."
-    if results.weights == "random":
+    exact = any(one.precision != "int8" for one in results.candidates)
+    if results.weights == "random" and exact:
         yield "Full precision ran with random weights: its times are right, its answers mean nothing."
+    yield from _of_board(results)
+
+
+def _of_board(results: Results) -> Iterator[str]:
     heat = [s.celsius for s in results.board.samples if s.celsius is not None]
     clocks = [s.mhz for s in results.board.samples if s.mhz is not None]
     if heat:

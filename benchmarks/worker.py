@@ -56,6 +56,8 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     probabilities: dict[str, float] = {}
     members_ms: dict[str, float] = {}
     version: str = ""
+    card: str | None = None
+    """The graphics card that a loaded member runs on."""
     error: str = ""
     """Set alone, when it failed."""
 
@@ -94,7 +96,9 @@ class Worker:
         loaded = _since(start)
         start = time.perf_counter()
         self._scorer.members[request.member].probability(_pixels(request))
-        return Answer(ms=loaded, first_ms=_since(start), mib=_resident_mib() - before)
+        first = _since(start)
+        card = self._scorer.card
+        return Answer(ms=loaded, first_ms=first, mib=_resident_mib() - before, card=card)
 
     def _score(self, request: Request) -> Answer:
         assert self._scorer is not None

@@ -119,9 +119,25 @@ def test_a_page_shows_the_board_and_the_flips(report: Results) -> None:
     made = msgspec.structs.replace(
         report, board=board.Board("A board", [hot, hot]), parity=[both], interrupted=True
     )
-    page = html.render(made)
+    (one,) = report.candidates
+    assert one.card is None
+    assert not any("ran on" in line for line in table.remarks(report))
+    card = msgspec.structs.replace(one, card="A card")
+    page = html.render(msgspec.structs.replace(made, candidates=[card]))
+    assert "cpu ran on: A card." in page
     for said in ("A board", "ward/a&lt;b.png", "throttled now", "81.0 °C at most", "Interrupted"):
         assert said in page
+
+
+def test_random_weights_are_told_of_where_something_ran_with_them(report: Results) -> None:
+    def told(precision: str) -> bool:
+        (one,) = report.candidates
+        made = [msgspec.structs.replace(one, precision=precision)]
+        lines = table.remarks(msgspec.structs.replace(report, candidates=made))
+        return any("random weights" in line for line in lines)
+
+    assert report.weights == "random"
+    assert (told("int8"), told("float32")) == (False, True)
 
 
 def test_a_report_compared_with_itself_differs_nowhere(folder: Path, report: Results) -> None:
