@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
 
 from convert.conversion import load_member
 from convert.member import ConvertedMember, MemberOptions, convert_member
@@ -65,6 +66,26 @@ class SchemeCost:
             f"{self.worst_abs_dp:.4f}",
         )
         return f"| {' | '.join(cells)} |"
+
+
+OFF_BY_ONE = "float32, films off by one grey level"
+
+
+def off_by_one(member: Any, films: NDArray[np.uint8], seed: int) -> NDArray[np.float64]:
+    """What a member in float32 makes of the least that can happen to a film, to hold schemes against.
+
+    Args:
+        member: As train.members builds it.
+        films: (n, 150, 150, 1) grey levels.
+        seed: Of the draw.
+
+    Returns:
+        (n,) |dp| where each pixel is a grey level darker, as it was or a grey level lighter, at random.
+    """
+    moved = np.random.default_rng(seed).integers(-1, 2, films.shape) + films
+    seen = np.concatenate([films, np.clip(moved, 0, 255)]).astype(np.float32)
+    p: NDArray[np.float32] = member.predict(seen, verbose=0)[:, 0]
+    return np.abs(p[len(films) :].astype(np.float64) - p[: len(films)])
 
 
 def measure_scheme(
@@ -126,10 +147,12 @@ def table(
     """
     yield f"| {' | '.join(COLUMNS)} |"
     yield f"|{' --- |' * len(COLUMNS)}"
-    for path in members.values():
+    for name, path in members.items():
         member = load_member(path)
         for scheme in schemes:
             yield measure_scheme(member, chosen, scheme, laps, threads).row()
+        moved = off_by_one(member, chosen.check, chosen.seed)
+        yield f"| {name} | {OFF_BY_ONE} | | | | {moved.mean():.4f} | {moved.max():.4f} |"
 
 
 def trained(run: Run, wanted: Sequence[str]) -> tuple[dict[str, Path], list[str]]:
@@ -168,6 +191,8 @@ def main(
     ] = None,
 ) -> None:
     """Print bytes, milliseconds, partitions and parity of every member by every scheme.
+
+    Below them, what it does to the float32 member where each pixel of a film is off by one grey level at most.
 
     A member that the run lacks is named and left out.
     """

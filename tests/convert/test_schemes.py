@@ -37,10 +37,27 @@ def test_one_command_prints_every_member_by_every_scheme(run: Run, data: Path) -
     options = ["--data", str(data), "--representative", "8", "--laps", "1"]
     done = CliRunner().invoke(app, [str(run.folder), *options])
     assert done.exit_code == 0, done.output
-    rows = [line.split(" | ") for line in done.stdout.splitlines()[2:]]
-    assert [(row[0].strip("| "), row[1]) for row in rows] == [
-        (name, told) for name in MEMBER_NAMES for told in SCHEMES.values()
+    rows = [[cell.strip() for cell in line.split("|")] for line in done.stdout.splitlines()[2:]]
+    assert [(row[1], row[2]) for row in rows] == [
+        (name, told) for name in MEMBER_NAMES for told in (*SCHEMES.values(), schemes.OFF_BY_ONE)
     ]
+    for row in rows:
+        assert len(row) == len(schemes.COLUMNS) + 2
+        assert float(row[6]) <= float(row[7])
+
+
+def test_off_by_one_is_what_such_films_make_of_p(
+    small_member: Callable[..., Any], more_pixels: NDArray[np.uint8]
+) -> None:
+    member = small_member(0.0)
+    films = np.concatenate([more_pixels, np.zeros_like(more_pixels[:1])])
+    moved = schemes.off_by_one(member, films, seed=3)
+    assert moved.shape == (len(films),)
+    assert (moved > 0).all()
+    assert np.array_equal(moved, schemes.off_by_one(member, films, seed=3))
+    assert not np.array_equal(moved, schemes.off_by_one(member, films, seed=4))
+    ten = np.abs(np.diff(member.predict(np.stack([films[0], films[0] + 10.0]), verbose=0)[:, 0]))
+    assert moved[0] < ten + 0.01, "a grey level is no more than ten"
 
 
 def test_a_member_that_is_not_trained_yet_is_named_and_left_out(
