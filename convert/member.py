@@ -16,7 +16,7 @@ from convert.geometry import grid
 from convert.head import Classifier, correct_logit, fold_classifier, logits, rescale
 from convert.network import Batch, read_network, walk
 from convert.quantize import SCHEMES, Scheme, quantize, quantize_plainly
-from convert.reconstruct import input_range, reconstruct
+from convert.reconstruct import Reconstruction, input_range, reconstruct
 from convert.representative import RepresentativeSet
 from convert.sensitivity import Contribution, Noise, left_in_float, measure_noise, rank_layers
 from pneumo_edge.engines import choose
@@ -174,10 +174,8 @@ def convert_member(
     backbone = equalize(backbone, fitted.inputs[:EQUALIZING])
     classifier = rescale(classifier, backbone.gains)
     network = read_network(backbone.tflite)
-    trials: list[Trial] = []
-    ranking: list[Contribution] = []
-    noise: list[Noise] = []
-    for plan in _plans(backbone, ranking, noise, trials, options.budget):
+
+    def attempt(plan: _Plan) -> _Attempt:
         floats = left_in_float(network, [c.layer for c in plan.worst])
         kept = [network.names[layer.output] for layer in network.layers if layer.at in floats]
         widened = widen(backbone, plan.finer) if plan.finer else backbone
@@ -186,16 +184,23 @@ def convert_member(
         tflite = quantize(widened, rounded, kept)
         corrected, errors = _errors(tflite, classifier, (fitted, check), options.threads)
         finer = {network.names[tensor]: count for tensor, count in plan.finer.items()}
-        trials.append(_trial([c.name for c in plan.worst], errors[1], len(tflite), finer))
-        if within(trials[-1], options.budget):
-            break
-        if not ranking:
-            ranking += rank_layers(backbone, classifier, fitted.inputs[:RANKING])
-            films, exact = check.inputs[:SPREAD], check.exact[:SPREAD]
-            noise.append(measure_noise(backbone, classifier, films, exact, rounded))
-    told = SCHEMES["int8"] + _told(plan.finer, floats)
-    report = _report(backbone.name, told, len(inputs), errors, trials, ranking)
-    return ConvertedMember(tflite, corrected, told, report, grid(member))
+        trial = _trial([c.name for c in plan.worst], errors[1], len(tflite), finer)
+        told = SCHEMES["int8"] + _told(plan.finer, floats)
+        return _Attempt(tflite, corrected, told, rounded, len(inputs), errors, trial)
+
+    made = attempt(_Plan({}, []))
+    trials, ranking = [made.trial], list[Contribution]()
+    if not within(made.trial, options.budget):
+        ranking = rank_layers(backbone, classifier, fitted.inputs[:RANKING])
+        films, exact = check.inputs[:SPREAD], check.exact[:SPREAD]
+        noise = measure_noise(backbone, classifier, films, exact, made.rounded)
+        for plan in _plans(backbone, ranking, noise, trials, options.budget):
+            made = attempt(plan)
+            trials.append(made.trial)
+            if within(made.trial, options.budget):
+                break
+    report = _report(backbone.name, made.told, made.fitted_films, made.errors, trials, ranking)
+    return ConvertedMember(made.tflite, made.classifier, made.told, report, grid(member))
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,30 +212,44 @@ class _Plan:
     """The layers whose outputs stay in float."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Attempt:
+    """What came of a plan."""
+
+    tflite: bytes
+    classifier: Classifier
+    told: str
+    """The scheme, as the manifest names it."""
+    rounded: Reconstruction
+    fitted_films: int
+    errors: tuple[_Errors, _Errors]
+    """On the films that it was fitted on, and on others."""
+    trial: Trial
+
+
 def _plans(
     backbone: FloatBackbone,
     ranking: Sequence[Contribution],
-    noise: Sequence[Noise],
+    noise: Noise,
     trials: Sequence[Trial],
     budget: MemberBudget,
 ) -> Iterator[_Plan]:
-    """First nothing, then finer activations as long as those that are allowed may do, then float layers.
+    """Finer activations as long as those that are allowed may do, then float layers.
 
     Args:
         backbone: Equalized.
-        ranking: Is there when the second plan is asked for, of the layers that may stay in float.
-        noise: Is there then too, of what was rounded by the first.
-        trials: Has what came of the plans so far.
+        ranking: Of the layers that may stay in float.
+        noise: Of what was rounded, no activation finer and no layer in float.
+        trials: Has what came of that, and of each plan before the next is asked for.
         budget: To be kept to.
     """
-    yield _Plan({}, [])
     estimated, before = 1.0, Copies()
     for _ in range(FINER_ROUNDS):
         estimated *= MARGIN * _reached(trials[-1], budget)
-        finer = choose_finer(backbone, noise[0], estimated)
+        finer = choose_finer(backbone, noise, estimated)
         while finer == before:  # which has just been found not to do
             estimated *= MARGIN
-            finer = choose_finer(backbone, noise[0], estimated)
+            finer = choose_finer(backbone, noise, estimated)
         if finer is None:
             break
         yield _Plan(finer, [])

@@ -6,28 +6,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from typer.testing import CliRunner
 
 from benchmarks import devices
-from benchmarks.cli import app
 from pneumo_edge.errors import PneumoEdgeError
 from pneumo_edge.manifest import MEMBER_NAMES
 
 SHARED = "docs/devices"
-
-
-def test_the_page_has_the_reports_that_lie_beside_it(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    page = root / "docs" / "devices.md"
-    copy = tmp_path / "devices.md"
-    copy.write_bytes(page.read_bytes())
-    monkeypatch.chdir(root)
-    done = CliRunner().invoke(app, ["devices", "--page", str(copy)])
-    assert done.exit_code == 0, done.output
-    assert copy.read_text("utf-8") == page.read_text("utf-8"), (
-        "run pneumo-edge bench devices --page docs/devices.md"
-    )
 
 
 def test_every_candidate_has_its_row_and_every_device_its_machine(root: Path) -> None:

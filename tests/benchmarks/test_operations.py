@@ -37,9 +37,10 @@ def test_the_page_on_devices_is_what_the_commands_would_write(root: Path, tmp_pa
     page = root / "docs" / "devices.md"
     copy = tmp_path / "devices.md"
     copy.write_bytes(page.read_bytes())
-    for command in ("operations", "roofline"):
-        done = CliRunner().invoke(app, [command, "--page", str(copy)])
+    shared = str(root / "docs" / "devices")
+    for command in (["operations"], ["roofline"], ["devices", shared]):
+        done = CliRunner().invoke(app, [*command, "--page", str(copy)])
         assert done.exit_code == 0, done.output
     assert copy.read_text("utf-8") == page.read_text("utf-8"), (
-        "run pneumo-edge bench operations and bench roofline with --page docs/devices.md"
+        "run pneumo-edge bench operations, bench roofline and bench devices with --page docs/devices.md"
     )
